@@ -1,0 +1,1 @@
+"""Postbacks: lead events in, postbacks out, a row for everything."""

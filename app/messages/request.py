@@ -1,0 +1,78 @@
+"""A rendered request: the value of `postback-requests` and of the retry topics.
+
+Everything that OUTBOUND needs is in it: it looks up no flow and no lead. Secrets are slots
+(`templates.text.Slot`), never values. Times are Unix milliseconds.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from app.flows.config import Verdict
+from app.templates.text import Text
+
+
+class Tags(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The six statistics tags of the lead; null where the lead has none."""
+
+    utm_source: str | None = None
+    utm_campaign: str | None = None
+    utm_content: str | None = None
+    utm_term: str | None = None
+    utm_medium: str | None = None
+    subid: str | None = None
+
+
+class Origin(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What a request and each of its log records say of the lead event they come from.
+
+    `flow_id` is the flow that holds the postback (`*` for a global one), `lead_flow_id` the lead's own.
+    `flow_version` is the offset of the flow's record in `flow-configs`, `lead_seq` JOIN's count of the
+    lead's folded events, `requested_at` the Kafka timestamp of the lead event's record (the same in a
+    repeat), `occurred_at` the event's own time.
+    """
+
+    event_id: str
+    lead_id: str
+    lead_seq: int
+    flow_id: str
+    flow_version: int
+    postback_id: str
+    event: str
+    requested_at: int
+    occurred_at: int
+    lead_flow_id: str | None = None
+    click_id: str | None = None
+    price: float | None = None
+    currency: str | None = None
+    geo: str | None = None
+    tags: Tags = Tags()
+
+
+class Delivery(msgspec.Struct, frozen=True, omit_defaults=True):
+    """How the postback wants its request to be delivered (keys of the flow config, normalised)."""
+
+    timeout_s: float = 10.0
+    max_attempts: int = 8
+    deadline_s: float = 259_200.0
+    verdict: tuple[Verdict, ...] = ()
+    mask: bool = True
+
+
+class Request(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One request to one receiver, with the attempts made so far.
+
+    `attempts` counts sends. `due_at` is when it may be sent next; `replay` is 0, or 1, 2, … for a replay.
+    """
+
+    request_id: str
+    method: str
+    host: str
+    link: Text
+    headers: dict[str, Text]
+    body: Text | None
+    origin: Origin
+    due_at: int
+    delivery: Delivery = Delivery()
+    attempts: int = 0
+    replay: int = 0
