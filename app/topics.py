@@ -56,7 +56,7 @@ class Topics:
         return list(self.__dict__.values())
 
 
-def topics_of(prefix: str, partitions: int, requests_retention_days: int, log_retention_days: int) -> Topics:
+def topics_of(prefix: str, partitions: int, requests_retention_days: int) -> Topics:
     """The topics under `prefix`; all but the two whole tables have the partition count of lead-events."""
 
     def kept(name: str, days: int) -> Topic:
@@ -68,7 +68,7 @@ def topics_of(prefix: str, partitions: int, requests_retention_days: int, log_re
         postback_states=Topic(f"{prefix}.postback-states", 1, None),
         requests=kept("postback-requests", requests_retention_days),
         retries=kept("postback-retries.5s", requests_retention_days),
-        log=kept("postback-log", log_retention_days),
+        log=kept("postback-log", requests_retention_days),
         events_rejected=kept("lead-events-rejected", 90),
         log_rejected=kept("postback-log-rejected", 90),
         leads_changelog=Topic(f"{prefix}-join-leads-changelog", partitions, None),

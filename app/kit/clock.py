@@ -1,0 +1,10 @@
+"""The clock, for the shells that hand it to the core."""
+
+from __future__ import annotations
+
+import time
+
+
+def now_ms() -> int:
+    """Unix milliseconds now."""
+    return time.time_ns() // 1_000_000

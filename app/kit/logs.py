@@ -1,0 +1,57 @@
+"""Structured logs: one line an entry, JSON or console, with request, lead and flow where there is one."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from typing import Any
+
+import structlog
+
+_FROM_LIBRARIES = logging.WARNING  # faust, mode and aiokafka tell every step at INFO
+_FALSE_ALARM = "faust.transport.drivers.aiokafka"  # faust issue 503: idle partitions called stuck
+
+
+def configure(log_format: str, level: str) -> None:
+    """Send our logs and the libraries' to standard error as `json` or `console` lines."""
+    final: Any = (
+        structlog.processors.JSONRenderer(ensure_ascii=False)
+        if log_format == "json"
+        else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
+    )
+    shared: list[Any] = [
+        structlog.stdlib.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+    ]
+    structlog.configure(
+        processors=[
+            structlog.stdlib.filter_by_level,
+            *shared,
+            structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
+        ],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.stdlib.BoundLogger,
+        cache_logger_on_first_use=True,
+    )
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=shared,
+            processors=[
+                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                structlog.processors.format_exc_info,
+                final,
+            ],
+        )
+    )
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(_FROM_LIBRARIES)
+    logging.getLogger("postbacks").setLevel(level.upper())
+    logging.getLogger(_FALSE_ALARM).setLevel(logging.CRITICAL)
+
+
+def logger() -> structlog.stdlib.BoundLogger:
+    """The product's own logger; bind request, lead and flow to it."""
+    bound: structlog.stdlib.BoundLogger = structlog.stdlib.get_logger("postbacks")
+    return bound

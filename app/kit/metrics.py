@@ -1,0 +1,34 @@
+"""Every metric's name, in one place: what it counts and what to do about it."""
+
+from __future__ import annotations
+
+from prometheus_client import Counter, Gauge, Histogram
+
+EVENTS = Counter("postbacks_lead_events", "Lead events handled, by what became of them.", ["result"])
+SKIPPED = Counter("postbacks_skipped", "Postbacks not sent, by reason; each has its row.", ["reason"])
+REQUESTS = Counter("postbacks_requests", "Requests rendered and handed to OUTBOUND.")
+ATTEMPTS = Counter("postbacks_attempts", "Sends, by outcome. Look at `failed` by host.", ["outcome"])
+DROPPED = Counter(
+    "postbacks_repeats_dropped", "Requests that came again and were not sent twice (crash, rebalance)."
+)
+ABANDONED = Counter(
+    "postbacks_abandoned",
+    "Sends still open when a partition was given up; each may repeat. Rising: raise HANDOVER_S.",
+)
+MOVED = Counter("postbacks_retries_moved", "Requests moved from a retry topic back to be sent.")
+BROKEN_CONFIGS = Counter(
+    "postbacks_broken_flow_configs", "Flow configs in Kafka that cannot be read. Run: postbacks flows lint."
+)
+LOG_ROWS = Counter("postbacks_log_rows", "Rows written to ClickHouse, by table.", ["table"])
+LOG_REFUSED = Counter("postbacks_log_rows_refused", "Rows that ClickHouse refused: postback-log-rejected.")
+CLICKHOUSE_AWAY = Gauge("postbacks_clickhouse_away", "1 while LOG waits for ClickHouse.")
+IN_FLIGHT = Gauge("postbacks_in_flight", "Requests being sent now.")
+UNFINISHED = Gauge("postbacks_unfinished", "Values taken from Kafka and not finished, by role.", ["role"])
+FLOWS = Gauge("postbacks_flows", "Flows that this worker holds; equal on all workers.")
+FLOWS_OFFSET = Gauge("postbacks_flows_offset", "Offset read of flow-configs; equal on all workers.")
+SEND_S = Histogram(
+    "postbacks_send_seconds",
+    "From the start of a send to the end of its answer.",
+    buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30),
+)
+LEADS_EXPIRED = Counter("postbacks_leads_expired", "Leads forgotten after LEAD_TTL_DAYS.")
