@@ -1,0 +1,72 @@
+"""How every Kafka client of ours is made: addresses, SASL and TLS, and our producer's promises."""
+
+from __future__ import annotations
+
+import ssl
+from typing import Any
+
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from aiokafka.admin import AIOKafkaAdminClient
+
+from app.settings import KafkaAuth, Settings
+from app.topics import MAX_RECORD_BYTES
+
+
+def tls_context(auth: KafkaAuth) -> ssl.SSLContext | None:
+    """The TLS context of the settings; None where the protocol has no TLS."""
+    if "SSL" not in auth.protocol:
+        return None
+    context = ssl.create_default_context(cafile=auth.ca_file or None)
+    if auth.cert_file:
+        context.load_cert_chain(auth.cert_file, auth.key_file or None)
+    return context
+
+
+def client_options(settings: Settings) -> dict[str, Any]:
+    """The options that consumers, producers and admin clients share."""
+    auth = settings.kafka_auth
+    options: dict[str, Any] = {
+        "bootstrap_servers": settings.kafka,
+        "client_id": f"{settings.prefix}-{settings.worker}",
+        "security_protocol": auth.protocol,
+        "ssl_context": tls_context(auth),
+    }
+    if auth.protocol.startswith("SASL"):
+        options |= {
+            "sasl_mechanism": auth.mechanism,
+            "sasl_plain_username": auth.username,
+            "sasl_plain_password": auth.password,
+        }
+    return options
+
+
+def new_producer(settings: Settings) -> AIOKafkaProducer:
+    """A producer that keeps order over its own retries and waits for all replicas.
+
+    Its futures are the only word that a record is written: `flush` hides a failed batch.
+    """
+    return AIOKafkaProducer(
+        **client_options(settings),
+        acks="all",
+        enable_idempotence=True,
+        linger_ms=0,
+        max_batch_size=256 * 1024,
+        max_request_size=MAX_RECORD_BYTES,
+        request_timeout_ms=30_000,
+    )
+
+
+def new_reader(settings: Settings) -> AIOKafkaConsumer:
+    """A consumer without a group: it is told what to read and commits nothing."""
+    return AIOKafkaConsumer(
+        **client_options(settings),
+        enable_auto_commit=False,
+        auto_offset_reset="earliest",
+        fetch_max_wait_ms=200,
+        max_partition_fetch_bytes=4 * MAX_RECORD_BYTES,
+    )
+
+
+def new_admin(settings: Settings) -> AIOKafkaAdminClient:
+    """A client for topics and their settings."""
+    return AIOKafkaAdminClient(**client_options(settings), request_timeout_ms=30_000)
