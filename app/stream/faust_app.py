@@ -1,0 +1,147 @@
+"""A Faust app of ours: Faust keeps group, assignment, tables and recovery; our ledgers say what is committed.
+
+Two things are replaced, and only here. The consumer ignores Faust's acks, which a skipped message of an
+old generation makes as well as a finished one, and commits what the ledgers released. And before a
+partition is given up, or at a stop, `quiesce` runs under a deadline (Faust waits for ever, or not at all).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import faust
+from faust.transport.drivers import aiokafka as driver
+
+from app.settings import Settings
+from app.stream.kafka import tls_context
+from app.topics import MAX_RECORD_BYTES
+
+Quiesce = Callable[[], Awaitable[None]]
+
+
+class LedgerConsumer(driver.Consumer):
+    """Faust's consumer, except that only `release` moves what it commits."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._released: dict[Any, int] = {}
+
+    def release(self, tp: Any, offset: int) -> None:
+        """Let `offset` (the next to read) of a topic partition be committed."""
+        self._released[tp] = offset
+
+    def ack(self, message: Any) -> bool:
+        """Faust's ack: forgotten, so that it cannot commit past unfinished work."""
+        message.acked = True
+        self._unacked_messages.discard(message)
+        return True
+
+    def _filter_tps_with_pending_acks(self, topics: Any = None) -> Iterable[Any]:
+        return list(self._released)
+
+    def _new_offset(self, tp: Any) -> int | None:
+        return self._released.get(tp)
+
+    async def _add_gap(self, tp: Any, offset_from: int, offset_to: int) -> None:
+        """Gaps are the ledgers' business."""
+
+    async def on_partitions_revoked(self, revoked: Any) -> None:
+        """Hand over: `quiesce` and commit inside, then forget what was released."""
+        await super().on_partitions_revoked(revoked)
+        for tp in revoked:
+            self._released.pop(tp, None)
+
+
+class LedgerTransport(driver.Transport):
+    """Faust's transport with our consumer."""
+
+    Consumer = LedgerConsumer
+
+
+class RoleApp(faust.App):
+    """The app of one role; `quiesce` is set by the role before the start."""
+
+    quiesce: Quiesce
+
+    def _new_transport(self) -> LedgerTransport:
+        return LedgerTransport(self.conf.broker_consumer, self)
+
+    async def _consumer_wait_empty(self, consumer: LedgerConsumer, logger: Any) -> None:
+        """Called at a revoke and at a stop, when nothing new arrives any more."""
+        await self.quiesce()
+        if not await consumer.commit():  # another commit was under way and took less
+            await consumer.commit()
+
+
+def new_app(settings: Settings, role: str, data_dir: Path) -> RoleApp:
+    """The Faust app `<prefix>-<role>`; its tables lie in `data_dir`."""
+    app = RoleApp(
+        f"{settings.prefix}-{role}",
+        broker=";".join(f"aiokafka://{server}" for server in settings.kafka.split(",")),
+        broker_credentials=_credentials(settings),
+        store="rocksdb://",
+        datadir=str(data_dir),
+        key_serializer="raw",
+        value_serializer="raw",
+        topic_partitions=settings.partitions,
+        topic_replication_factor=settings.replication,
+        topic_allow_declare=False,
+        topic_disable_leader=True,
+        consumer_auto_offset_reset="earliest",
+        consumer_max_fetch_size=2 * MAX_RECORD_BYTES,
+        producer_max_request_size=MAX_RECORD_BYTES,
+        broker_session_timeout=10.0,
+        broker_heartbeat_interval=2.0,
+        broker_commit_interval=0.2,
+        broker_request_timeout=30.0,
+        broker_rebalance_timeout=60.0,
+        table_standby_replicas=0,
+        stream_buffer_maxsize=512,
+        stream_wait_empty=False,
+        web_enabled=False,
+        autodiscover=False,
+    )
+    app.quiesce = _nothing_to_finish
+    return app
+
+
+async def _nothing_to_finish() -> None:
+    """A role that has not started holds nothing."""
+
+
+def _credentials(settings: Settings) -> Any:
+    auth = settings.kafka_auth
+    context = tls_context(auth)
+    if auth.protocol.startswith("SASL"):
+        return faust.SASLCredentials(
+            username=auth.username,
+            password=auth.password,
+            mechanism=auth.mechanism,
+            ssl_context=context,
+        )
+    return faust.SSLCredentials(context=context) if context else None
+
+
+def raw_topic(app: RoleApp, name: str) -> Any:
+    """A topic whose keys and values stay the bytes they are; null values arrive too."""
+    return app.topic(
+        name,
+        key_type=bytes,
+        value_type=bytes,
+        key_serializer="raw",
+        value_serializer="raw",
+        allow_empty=True,
+    )
+
+
+def lags(app: RoleApp) -> Mapping[str, int]:
+    """Records behind the end, by topic, of what this worker holds."""
+    found: dict[str, int] = {}
+    for tp in app.consumer.assignment():
+        end = app.consumer.highwater(tp)
+        if end is not None and tp.topic not in app.tables.changelog_topics:
+            done = app.consumer._released.get(tp, app.consumer._committed_offset[tp]) or 0
+            found[tp.topic] = found.get(tp.topic, 0) + max(0, end - done)
+    return found
