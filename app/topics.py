@@ -18,6 +18,7 @@ from dataclasses import dataclass
 
 DAY_MS = 86_400_000
 MAX_RECORD_BYTES = 2 * 1024 * 1024
+MAX_REJECTED_BYTES = MAX_RECORD_BYTES + 64 * 1024  # a rejected record keeps its bytes and gains headers
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,7 @@ class Topic:
     name: str
     partitions: int
     retention_ms: int | None
+    max_bytes: int = MAX_RECORD_BYTES
 
     def settings(self) -> dict[str, str]:
         """The topic's own settings, by Kafka's names."""
@@ -34,7 +36,7 @@ class Topic:
             policy = {"cleanup.policy": "compact"}
         else:
             policy = {"cleanup.policy": "delete", "retention.ms": str(self.retention_ms)}
-        return {**policy, "max.message.bytes": str(MAX_RECORD_BYTES)}
+        return {**policy, "max.message.bytes": str(self.max_bytes)}
 
 
 @dataclass(frozen=True)
@@ -59,8 +61,8 @@ class Topics:
 def topics_of(prefix: str, partitions: int, requests_retention_days: int) -> Topics:
     """The topics under `prefix`; all but the two whole tables have the partition count of lead-events."""
 
-    def kept(name: str, days: int) -> Topic:
-        return Topic(f"{prefix}.{name}", partitions, days * DAY_MS)
+    def kept(name: str, days: int, max_bytes: int = MAX_RECORD_BYTES) -> Topic:
+        return Topic(f"{prefix}.{name}", partitions, days * DAY_MS, max_bytes)
 
     return Topics(
         lead_events=kept("lead-events", 90),
@@ -69,7 +71,7 @@ def topics_of(prefix: str, partitions: int, requests_retention_days: int) -> Top
         requests=kept("postback-requests", requests_retention_days),
         retries=kept("postback-retries.5s", requests_retention_days),
         log=kept("postback-log", requests_retention_days),
-        events_rejected=kept("lead-events-rejected", 90),
-        log_rejected=kept("postback-log-rejected", 90),
+        events_rejected=kept("lead-events-rejected", 90, MAX_REJECTED_BYTES),
+        log_rejected=kept("postback-log-rejected", 90, MAX_REJECTED_BYTES),
         leads_changelog=Topic(f"{prefix}-join-leads-changelog", partitions, None),
     )

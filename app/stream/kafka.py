@@ -9,7 +9,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient
 
 from app.settings import KafkaAuth, Settings
-from app.topics import MAX_RECORD_BYTES
+from app.topics import MAX_RECORD_BYTES, MAX_REJECTED_BYTES
 
 
 def tls_context(auth: KafkaAuth) -> ssl.SSLContext | None:
@@ -51,7 +51,7 @@ def new_producer(settings: Settings) -> AIOKafkaProducer:
         enable_idempotence=True,
         linger_ms=0,
         max_batch_size=256 * 1024,
-        max_request_size=MAX_RECORD_BYTES,
+        max_request_size=MAX_REJECTED_BYTES,
         request_timeout_ms=30_000,
     )
 

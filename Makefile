@@ -1,0 +1,32 @@
+# Every target works on a fresh machine by itself; `make` lists them.
+.DEFAULT_GOAL := help
+PYTHON ?= python3
+UV := $(shell command -v uv 2>/dev/null || echo .uv/bin/uv)
+RUN := .venv/bin/
+
+.PHONY: help setup lint test test-all clean
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+setup: .venv/.synced ## make .venv from the lock file (installs uv when missing)
+
+.venv/.synced: pyproject.toml uv.lock
+	@command -v uv >/dev/null 2>&1 || test -x .uv/bin/uv || { $(PYTHON) -m venv .uv && .uv/bin/pip install -q uv; }
+	$(UV) sync -q --locked --extra embedded
+	@touch $@
+
+lint: setup ## ruff, mypy --strict, import direction
+	$(RUN)ruff check .
+	$(RUN)ruff format --check .
+	$(RUN)mypy
+	$(RUN)pytest -q -p no:cacheprovider tests/unit/test_architecture.py
+
+test: setup ## unit, vectors, properties, embedded engines (under 5 minutes)
+	$(RUN)pytest -q -m "not kafka and not slow"
+
+test-all: setup ## everything, Apache Kafka included (under 20 minutes)
+	$(RUN)pytest -q
+
+clean: ## remove what the targets made
+	rm -rf .venv .uv .postbacks .pytest_cache .mypy_cache .ruff_cache .hypothesis

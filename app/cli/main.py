@@ -1,0 +1,17 @@
+"""The command `postbacks`: each command is imported when it is called, so that small ones start fast."""
+
+from __future__ import annotations
+
+import sys
+
+
+def main() -> None:
+    """Run the command line; exits with 0 done, 1 failed, 2 wrong use or bad input."""
+    arguments = sys.argv[1:]
+    if arguments[:1] == ["preview"]:
+        from app.cli import preview
+
+        sys.exit(preview.main(arguments[1:]))
+    from app.cli import commands
+
+    commands.run()

@@ -1,0 +1,108 @@
+"""Apache Kafka for the tests: the real broker from Maven's jars, one node, on loopback."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+_ROOT = Path(__file__).parent
+_JARS = _ROOT.parent / ".cache" / "kafka-jars"
+
+_PROPERTIES = """\
+process.roles=broker,controller
+node.id=1
+controller.quorum.voters=1@127.0.0.1:{controller}
+listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}
+advertised.listeners=PLAINTEXT://127.0.0.1:{port}
+controller.listener.names=CONTROLLER
+listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT
+log.dirs={folder}/data
+offsets.topic.replication.factor=1
+offsets.topic.num.partitions=4
+transaction.state.log.replication.factor=1
+transaction.state.log.min.isr=1
+group.initial.rebalance.delay.ms=0
+auto.create.topics.enable=false
+"""
+
+
+@dataclass
+class Kafka:
+    """A broker of ours: `bootstrap` is its address; `stop` and `start` make an outage."""
+
+    bootstrap: str
+    folder: Path
+    process: subprocess.Popen[bytes]
+
+    def kill(self) -> None:
+        """End it and wait for the end."""
+        self.process.kill()
+        self.process.wait()
+
+
+def free_port() -> int:
+    """A loopback port that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def _fetch_jars() -> None:
+    if (_JARS / ".done").exists():
+        return
+    _JARS.mkdir(parents=True, exist_ok=True)
+    subprocess.run(
+        ["mvn", "-q", "-B", "-f", str(_ROOT / "kafka_jars" / "pom.xml"), "dependency:copy-dependencies",
+         f"-DoutputDirectory={_JARS}"],
+        check=True, timeout=900,
+    )  # fmt: skip
+    (_JARS / ".done").touch()
+
+
+def start_kafka(folder: Path) -> Kafka:
+    """Start a broker whose data lies in `folder`; returns when it accepts connections."""
+    _fetch_jars()
+    port, controller = free_port(), free_port()
+    config = folder / "server.properties"
+    config.write_text(_PROPERTIES.format(port=port, controller=controller, folder=folder))
+    java = ["java", "-cp", f"{_JARS}/*"]
+    subprocess.run(
+        [*java, "kafka.tools.StorageTool", "format", "-t", "MkU3OEVBNTcwNTJENDM2Qk", "-c", str(config)],
+        check=True, timeout=60, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    with (folder / "broker.log").open("wb") as log:
+        process = subprocess.Popen(
+            [*java, "-Xmx512m", "kafka.Kafka", str(config)], stdout=log, stderr=subprocess.STDOUT
+        )
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) == 0:
+                return Kafka(f"127.0.0.1:{port}", folder, process)
+        if process.poll() is not None:
+            break
+        time.sleep(0.2)
+    process.kill()
+    process.wait()
+    raise RuntimeError(f"Kafka did not start: {(folder / 'broker.log').read_text()[-2000:]}")
+
+
+@pytest.fixture(scope="session")
+def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kafka]:
+    """The session's broker. Without Java or Maven the tests that need it are skipped, in CI they fail."""
+    if not shutil.which("java") or not (shutil.which("mvn") or (_JARS / ".done").exists()):
+        pytest.skip("Apache Kafka needs Java and Maven: install a JDK (17 or newer) and mvn")
+    broker = start_kafka(tmp_path_factory.mktemp("kafka"))
+    yield broker
+    broker.kill()
+    if not os.environ.get("POSTBACKS_KEEP"):
+        shutil.rmtree(broker.folder, ignore_errors=True)
