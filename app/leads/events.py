@@ -1,0 +1,177 @@
+"""Lead events: what a producer tells about a lead, decoded from the bytes of a record.
+
+Absent and null differ: an absent field keeps what the lead has, a null clears it. A text that is empty or
+all white space counts as missing: as an id it is no id, as `flow_id` or `status` the event brings none,
+anywhere else it reads as null. Null `flow_id` and `status` are absent too, since every lead has both.
+Keys that are not of the contract are ignored, so that producers may evolve; a number written as a text
+(`"price": "12.5"`) is refused, never guessed.
+"""
+
+from __future__ import annotations
+
+import msgspec
+from msgspec import UNSET, Struct, UnsetType
+
+from app.leads.instant import unix_ms
+from app.leads.malformed import (
+    CLICK,
+    CUSTOMER,
+    IDS,
+    KNOWN,
+    MAX_BYTES,
+    MAX_DEPTH,
+    MAX_INTEGER,
+    MIN_INTEGER,
+    STATUSES,
+    TEXTS,
+    Malformed,
+    first_fault,
+    is_blank,
+    read_plain,
+)
+
+__all__ = ["Click", "Customer", "LeadEvent", "Malformed", "Scalar", "Told", "decode", "is_blank"]
+
+Scalar = str | int | float | bool | None
+Told = str | UnsetType | None
+"""A text as an event tells it: UNSET keeps, null clears."""
+
+
+class Click(Struct, kw_only=True, forbid_unknown_fields=True):
+    """What an event tells of the click."""
+
+    id: Told = UNSET
+    ip: Told = UNSET
+    ua: Told = UNSET
+    geo: Told = UNSET
+    lang: Told = UNSET
+    referer: Told = UNSET
+    url: Told = UNSET
+
+
+class Customer(Struct, kw_only=True, forbid_unknown_fields=True):
+    """What an event tells of the person."""
+
+    name: Told = UNSET
+    phone: Told = UNSET
+    email: Told = UNSET
+    comment: Told = UNSET
+
+
+class LeadEvent(Struct, kw_only=True, forbid_unknown_fields=True):
+    """One lead event, its texts settled: no text is blank, `wait` is `new`.
+
+    `event_id` and `lead_id` are "" only in a preview. `occurred_at` is the producer's text.
+    """
+
+    event_id: str = ""
+    lead_id: str = ""
+    flow_id: str | None = None
+    status: str | None = None
+    occurred_at: str | None = None
+    goal: Told = UNSET
+    price: int | float | UnsetType | None = UNSET
+    currency: Told = UNSET
+    reason: Told = UNSET
+    uid: Told = UNSET
+    click: Click | UnsetType | None = UNSET
+    tags: dict[str, Scalar] | UnsetType | None = UNSET
+    customer: Customer | UnsetType | None = UNSET
+    meta: dict[str, Scalar] | UnsetType | None = UNSET
+    silent: bool = False
+
+    def occurred_ms(self) -> int | None:
+        """The event's own time in Unix milliseconds; None when it has none."""
+        return None if self.occurred_at is None else unix_ms(self.occurred_at)
+
+
+_decoder = msgspec.json.Decoder(LeadEvent)
+
+
+def decode(value: bytes | None, *, need_ids: bool = True) -> LeadEvent | Malformed:
+    """The lead event that a record's value holds, or its first wrong field.
+
+    `need_ids=False` is a preview's: there an event may lack its ids.
+    """
+    if value is None:
+        return Malformed("", "no value: lead events are never deleted by a null")
+    if len(value) > MAX_BYTES:
+        return Malformed("", f"{len(value)} bytes, over the limit of {MAX_BYTES}")
+    try:
+        event = _decoder.decode(value) if _is_plain(value) else None
+    except (msgspec.DecodeError, ValueError, RecursionError):
+        event = None
+    if event is not None and _settle(event, need_ids):
+        return event
+    return _decode_slowly(value, need_ids)
+
+
+def _is_plain(value: bytes) -> bool:
+    """Whether the typed decoder's word on depth is enough: the brackets could not be too deep."""
+    return value.count(b"[") + value.count(b"{") <= MAX_DEPTH
+
+
+def _decode_slowly(value: bytes, need_ids: bool) -> LeadEvent | Malformed:
+    plain = read_plain(value)
+    if isinstance(plain, Malformed):
+        return plain
+    if fault := first_fault(plain, need_ids=need_ids):
+        return fault
+    fields = {key: part for key, part in plain.items() if key in KNOWN}
+    for name in (*IDS, "silent"):
+        if fields.get(name, "") is None:
+            del fields[name]
+    for name, known in (("click", CLICK), ("customer", CUSTOMER)):
+        if isinstance(told := fields.get(name), dict):
+            fields[name] = {key: part for key, part in told.items() if key in known}
+    event = msgspec.convert(fields, LeadEvent)
+    _settle(event, need_ids)
+    return event
+
+
+def _settle(event: LeadEvent, need_ids: bool) -> bool:
+    """Bring a decoded event into its settled form; False when it is not sound after all."""
+    for name in IDS:
+        if is_blank(getattr(event, name)):
+            if need_ids:
+                return False
+            setattr(event, name, "")
+    if event.flow_id is not None and is_blank(event.flow_id):
+        event.flow_id = None
+    if event.status is not None:
+        status = STATUSES.get(event.status)
+        if status is None and not is_blank(event.status):
+            return False
+        event.status = status
+    if event.occurred_at is not None:
+        if is_blank(event.occurred_at):
+            event.occurred_at = None
+        elif unix_ms(event.occurred_at) is None:
+            return False
+    _clear_blanks(event, TEXTS)
+    if event.click:
+        _clear_blanks(event.click, CLICK)
+    if event.customer:
+        _clear_blanks(event.customer, CUSTOMER)
+    return (
+        (event.price.__class__ is not int or MIN_INTEGER <= event.price <= MAX_INTEGER)
+        and (not event.tags or _settle_scalars(event.tags))
+        and (not event.meta or _settle_scalars(event.meta))
+    )
+
+
+def _clear_blanks(told: Struct, names: tuple[str, ...]) -> None:
+    for name in names:
+        value = getattr(told, name)
+        if value.__class__ is str and (not value or value.isspace()):
+            setattr(told, name, None)
+
+
+def _settle_scalars(values: dict[str, Scalar]) -> bool:
+    for key, value in values.items():
+        if isinstance(value, str):
+            if not value or value.isspace():
+                values[key] = None
+        elif value.__class__ is int and not MIN_INTEGER <= value <= MAX_INTEGER:
+            return False
+    return True
