@@ -1,0 +1,185 @@
+"""ClickHouse for one machine: chDB behind a loopback endpoint that speaks ClickHouse's HTTP interface.
+
+`postbacks embedded clickhouse --port 8123 --data DIR` runs it as a process of its own; `serve` runs it inside
+another. So whatever talks to ClickHouse talks to this one through the same client. It has no users: it
+listens on loopback only. What a client asks while a statement runs waits for that statement.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import ctypes
+import gzip
+import importlib
+import os
+import signal
+import sys
+import tempfile
+import uuid
+import zlib
+from collections.abc import AsyncIterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from aiohttp import web
+
+from app.embedded.engine import Engine, EngineMissing, Fault
+from app.embedded.http import Reply, Said, call_of, reply_of_fault, reply_to
+
+_HOST = "127.0.0.1"
+_MAX_BODY_BYTES = 1 << 30
+_STOP_S = 10.0  # a statement still running at a stop is waited for so long, then the process ends
+_PR_SET_PDEATHSIG = 1  # linux/prctl.h
+
+
+@contextlib.asynccontextmanager
+async def serve(port: int = 0, folder: Path | None = None) -> AsyncIterator[str]:
+    """Run the endpoint in this process; yields its address, `http://127.0.0.1:PORT`.
+
+    `port` 0 takes a free one; without a `folder` the data is kept in a temporary one and goes with it.
+    Raises `EngineMissing` without chDB or when the folder is in use, `OSError` when the port is.
+    """
+    with contextlib.ExitStack() as kept:
+        if folder is None:
+            folder = Path(kept.enter_context(tempfile.TemporaryDirectory(prefix="postbacks-clickhouse-")))
+        folder.mkdir(parents=True, exist_ok=True)
+        engine = Engine(str(folder.resolve()))
+        await engine.start()
+        runner = web.AppRunner(_application(engine), access_log=None, shutdown_timeout=1.0)
+        try:
+            await runner.setup()
+            site = web.TCPSite(runner, _HOST, port)
+            await site.start()
+            yield f"http://{_HOST}:{runner.addresses[0][1]}"
+        finally:
+            await runner.cleanup()
+            await engine.stop()
+
+
+def _application(engine: Engine) -> web.Application:
+    endpoint = _Endpoint(engine)
+    application = web.Application(client_max_size=_MAX_BODY_BYTES)
+    application.router.add_get("/ping", _ok)
+    application.router.add_get("/replicas_status", _ok)
+    application.router.add_route("*", "/", endpoint.answer)
+    return application
+
+
+async def _ok(_: web.Request) -> web.Response:
+    return web.Response(text="Ok.\n")
+
+
+class _Endpoint:
+    """One request in, one statement, one answer out."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    async def answer(self, request: web.Request) -> web.Response:
+        said = await _said(request)
+        if request.method == "GET" and not said.fields.get("query") and not said.body:
+            return await _ok(request)
+        try:
+            call = call_of(said)
+            reply = reply_to(call, await self._engine.run(call))
+        except Fault as fault:
+            reply = reply_of_fault(fault, self._engine.version)
+        headers = {
+            "X-ClickHouse-Server-Display-Name": "embedded",
+            "X-ClickHouse-Query-Id": said.fields.get("query_id") or str(uuid.uuid4()),
+            "X-ClickHouse-Timezone": self._engine.timezone,
+            **reply.headers,
+        }
+        wanted = request.headers.get("Accept-Encoding", "") if _compresses(said.fields) else ""
+        body, encoding = _compressed(reply, wanted)
+        if encoding:
+            headers["Content-Encoding"] = encoding
+        return web.Response(status=reply.status, headers=headers, body=body)
+
+
+async def _said(request: web.Request) -> Said:
+    """The request with the fields of its URL and of a multipart form, and its body unpacked."""
+    fields = dict(request.query)
+    body = b""
+    if request.content_type == "multipart/form-data":
+        form = await request.post()
+        fields |= {name: value for name, value in form.items() if isinstance(value, str)}
+    else:
+        body = _unpacked(await request.read(), request.headers.get("Content-Encoding", ""))
+    wanted_format = request.headers.get("X-ClickHouse-Format", "")
+    return Said(fields, body, request.method in ("GET", "HEAD"), wanted_format)
+
+
+def _unpacked(body: bytes, encoding: str) -> bytes:
+    """The body's bytes; gzip, deflate, br and zstd are unpacked by aiohttp before it is read."""
+    if encoding != "lz4" or not body:
+        return body
+    try:
+        return bytes(_lz4().decompress(body))
+    except RuntimeError as error:
+        raise web.HTTPBadRequest(text=f"the body is no LZ4 frame: {error}") from None
+
+
+def _lz4() -> Any:
+    return importlib.import_module("lz4.frame")  # without types; comes with clickhouse-connect
+
+
+def _compresses(fields: Mapping[str, str]) -> bool:
+    return fields.get("enable_http_compression", "0") not in ("", "0", "false")
+
+
+def _compressed(reply: Reply, accepted: str) -> tuple[bytes, str]:
+    """The body in the first encoding of the client's list that we write, and its name (empty: as it is)."""
+    for name in (part.split(";")[0].strip() for part in accepted.split(",")):
+        if name == "lz4":
+            return bytes(_lz4().compress(reply.body)), name
+        if name == "gzip":
+            return gzip.compress(reply.body, 1), name
+        if name == "deflate":
+            return zlib.compress(reply.body, 1), name
+    return reply.body, ""
+
+
+def main(argv: Sequence[str]) -> int:
+    """`postbacks embedded clickhouse`: run until SIGTERM or SIGINT; returns the exit status."""
+    parser = argparse.ArgumentParser(
+        prog="postbacks embedded clickhouse", description="ClickHouse (chDB) for one machine, on loopback."
+    )
+    parser.add_argument("--port", type=int, default=8123, help="port on 127.0.0.1; 0 takes a free one")
+    parser.add_argument("--data", type=Path, help="folder of the data; without it a temporary one")
+    parser.add_argument("--with-parent", action="store_true", help="stop when the starting process ends")
+    options = parser.parse_args(argv)
+    try:
+        if options.with_parent:
+            _end_with_parent()
+        asyncio.run(_run(options.port, options.data))
+    except (EngineMissing, OSError) as error:
+        print(f"postbacks embedded clickhouse: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _end_with_parent() -> None:
+    """Have Linux send SIGTERM when the parent ends; end now when it has just gone."""
+    parent = os.getppid()
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
+    if os.getppid() != parent:
+        raise OSError("the process that started it is gone")
+
+
+async def _run(port: int, folder: Path | None) -> None:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    async with serve(port, folder) as address:
+        print(f"ClickHouse listens on {address} (chDB, {folder or 'temporary data'})", flush=True)
+        await stop.wait()
+        loop.call_later(_STOP_S, os._exit, 0)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
