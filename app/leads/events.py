@@ -163,14 +163,14 @@ def _settle(event: LeadEvent, need_ids: bool) -> bool:
 def _clear_blanks(told: Struct, names: tuple[str, ...]) -> None:
     for name in names:
         value = getattr(told, name)
-        if value.__class__ is str and (not value or value.isspace()):
+        if value.__class__ is str and is_blank(value):
             setattr(told, name, None)
 
 
 def _settle_scalars(values: dict[str, Scalar]) -> bool:
     for key, value in values.items():
         if isinstance(value, str):
-            if not value or value.isspace():
+            if is_blank(value):
                 values[key] = None
         elif value.__class__ is int and not MIN_INTEGER <= value <= MAX_INTEGER:
             return False

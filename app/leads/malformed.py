@@ -46,9 +46,15 @@ class Malformed:
         return f"{self.path}: {self.reason}" if self.path else self.reason
 
 
+_not_white = frozenset("\x1c\x1d\x1e\x1f")
+
+
 def is_blank(text: str) -> bool:
-    """Whether a text is empty or all white space, and so counts as missing."""
-    return not text or text.isspace()
+    """Whether a text is empty or all white space, and so counts as missing.
+
+    White space is Unicode's property White_Space: `str.isspace` takes U+001C to U+001F as well.
+    """
+    return not text or (text.isspace() and _not_white.isdisjoint(text))
 
 
 def read_plain(value: bytes) -> dict[str, Any] | Malformed:
@@ -64,7 +70,7 @@ def read_plain(value: bytes) -> dict[str, Any] | Malformed:
     except ValueError as fault:
         return Malformed("", f"not JSON: {fault}")
     if not isinstance(plain, dict):
-        return Malformed("", f"expected an object, got {_kind(plain)}")
+        return Malformed("", f"expected an object, got {kind(plain)}")
     return plain
 
 
@@ -98,15 +104,15 @@ def _object_faults(name: str, value: object) -> Faults:
     """The faults of `click`, `customer`, `tags` and `meta`; null is none."""
     if not isinstance(value, dict):
         if value is not None:
-            yield name, f"expected an object, got {_kind(value)}"
+            yield name, f"expected an object, got {kind(value)}"
         return
     known = _OBJECTS[name]
     for key, part in value.items():
         path = _step(name, key)
-        if reason := _surrogate(key):
+        if reason := surrogate(key):
             yield path, reason
         if known is None or key in known:
-            if reason := _scalar_fault(part) if known is None else _text_fault(part):
+            if reason := scalar_fault(part) if known is None else _text_fault(part):
                 yield path, reason
         else:
             yield from _unknown_faults(path, part)
@@ -120,20 +126,20 @@ def _unknown_faults(path: str, value: object) -> Faults:
     elif isinstance(value, list):
         for index, part in enumerate(value):
             yield from _unknown_faults(f"{path}[{index}]", part)
-    elif reason := _scalar_fault(value):
+    elif reason := scalar_fault(value):
         yield path, reason
 
 
 def _id_fault(value: object) -> Reason:
     if isinstance(value, str) and not is_blank(value):
-        return _surrogate(value)
-    return "missing" if value is None or isinstance(value, str) else f"expected a text, got {_kind(value)}"
+        return surrogate(value)
+    return "missing" if value is None or isinstance(value, str) else f"expected a text, got {kind(value)}"
 
 
 def _text_fault(value: object) -> Reason:
     if value is None:
         return None
-    return _surrogate(value) if isinstance(value, str) else f"expected a text, got {_kind(value)}"
+    return surrogate(value) if isinstance(value, str) else f"expected a text, got {kind(value)}"
 
 
 def _status_fault(value: object) -> Reason:
@@ -141,14 +147,14 @@ def _status_fault(value: object) -> Reason:
         return _text_fault(value)
     if is_blank(value) or value in STATUSES:
         return None
-    return f"unknown status {_shown(value)}; known are {', '.join(STATUSES)}"
+    return f"unknown status {shown(value)}; known are {', '.join(STATUSES)}"
 
 
 def _time_fault(value: object) -> Reason:
     if not isinstance(value, str) or is_blank(value):
         return _text_fault(value)
     if unix_ms(value) is None:
-        return f"expected a time such as 2026-11-23T15:00:00.123Z (ISO 8601), got {_shown(value)}"
+        return f"expected a time such as 2026-11-23T15:00:00.123Z (ISO 8601), got {shown(value)}"
     return None
 
 
@@ -156,19 +162,19 @@ def _number_fault(value: object) -> Reason:
     if value is None:
         return None
     if isinstance(value, bool) or not isinstance(value, int | float):
-        return f"expected a number, got {_kind(value)}"
-    return _scalar_fault(value)
+        return f"expected a number, got {kind(value)}"
+    return scalar_fault(value)
 
 
 def _flag_fault(value: object) -> Reason:
-    return None if value is None or isinstance(value, bool) else f"expected true or false, got {_kind(value)}"
+    return None if value is None or isinstance(value, bool) else f"expected true or false, got {kind(value)}"
 
 
-def _scalar_fault(value: object) -> Reason:
+def scalar_fault(value: object) -> Reason:
     if isinstance(value, str):
-        return _surrogate(value)
+        return surrogate(value)
     if isinstance(value, dict | list):
-        return f"expected a text, a number, a boolean or null, got {_kind(value)}"
+        return f"expected a text, a number, a boolean or null, got {kind(value)}"
     if isinstance(value, int) and not MIN_INTEGER <= value <= MAX_INTEGER:
         return "an integer outside -2^63 … 2^64-1"
     if isinstance(value, float) and value in (float("inf"), float("-inf")):
@@ -176,7 +182,7 @@ def _scalar_fault(value: object) -> Reason:
     return None
 
 
-def _surrogate(text: str) -> Reason:
+def surrogate(text: str) -> Reason:
     """A lone surrogate (RFC 8259, section 8.2) is no character: it could not be sent as UTF-8."""
     try:
         text.encode()
@@ -229,7 +235,7 @@ def _refuse_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is no JSON number")
 
 
-def _kind(value: object) -> str:
+def kind(value: object) -> str:
     match value:
         case None:
             return "null"
@@ -245,11 +251,11 @@ def _kind(value: object) -> str:
             return "an object"
 
 
-def _shown(text: str) -> str:
+def shown(text: str) -> str:
     return json.dumps(text if len(text) <= 60 else text[:60] + "…", ensure_ascii=not text.isprintable())
 
 
 def _step(path: str, key: str) -> str:
     if _plain_key.fullmatch(key):
         return f"{path}.{key}" if path else key
-    return f"{path}[{_shown(key)}]"
+    return f"{path}[{shown(key)}]"

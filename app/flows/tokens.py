@@ -1,0 +1,102 @@
+"""Find what looks like a token in a request, and mask it.
+
+Tokens belong into secrets, but people paste them into links. Found are: the values of query and form
+pairs and of JSON members named `access_token`, `token`, `key`, `api_key` or `secret` (in any case); a
+Telegram bot's `/bot<digits>:…`; an `id` that is `digits-[0-9a-f]{16,}`, or 24 and more of
+`[A-Za-z0-9_-]` with a letter and a digit; and the headers `Authorization`, `*-token` and `*-key`.
+
+A rendered request does not show which of its text the template wrote and which a macro brought. Whoever
+knows gives the literal ones as `only`: then an id that a macro brought stays readable.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterable, Mapping
+from urllib.parse import unquote_plus
+
+MASK = "•••"
+
+Span = tuple[int, int]
+
+_NAMES = frozenset(("access_token", "token", "key", "api_key", "secret"))
+_bot = re.compile(r"/bot[0-9]+(?::|%3[Aa])([^/?#&]+)")
+_member = re.compile(
+    r'"(?:access_token|token|key|api_key|secret)"\s*:\s*"([^"\\]*+(?:\\.[^"\\]*+)*+)"',
+    re.IGNORECASE | re.DOTALL,
+)
+_keyed_id = re.compile(r"[0-9]+-[0-9a-f]{16,}")
+_long_id = re.compile(r"(?=[^A-Za-z]*[A-Za-z])(?=[^0-9]*[0-9])[A-Za-z0-9_-]{24,}")
+
+
+def is_token_header(name: str) -> bool:
+    """Whether a header by its name carries a token."""
+    name = name.lower()
+    return name in ("authorization", "proxy-authorization") or name.endswith(("-token", "-key"))
+
+
+def find_tokens(link: str) -> list[Span]:
+    """Where a link holds tokens, in order: start and end of each in code points."""
+    spans = [found.span(1) for found in _bot.finditer(link)]
+    query, end = link.find("?") + 1, link.find("#")
+    if query:
+        spans += _in_pairs(link, query, len(link) if end < query else end)
+    return sorted(spans)
+
+
+def find_form_tokens(body: str) -> list[Span]:
+    """Where a form body holds tokens, in order."""
+    return _in_pairs(body, 0, len(body))
+
+
+def find_json_tokens(body: str) -> list[Span]:
+    """Where a JSON body holds tokens, in order: texts alone, without their quotes."""
+    return [found.span(1) for found in _member.finditer(body) if found[1]]
+
+
+def mask_link(link: str, only: Collection[str] | None = None) -> str:
+    """The link with its tokens masked; with `only`, those of them that are among these texts."""
+    return _masked(link, find_tokens(link), only)
+
+
+def mask_form(body: str, only: Collection[str] | None = None) -> str:
+    """The form body with its tokens masked, `only` likewise."""
+    return _masked(body, find_form_tokens(body), only)
+
+
+def mask_json(body: str, only: Collection[str] | None = None) -> str:
+    """The JSON body with its tokens masked, `only` likewise."""
+    return _masked(body, find_json_tokens(body), only)
+
+
+def mask_headers(headers: Mapping[str, str]) -> dict[str, str]:
+    """The headers with the values of those that carry a token masked."""
+    return {name: MASK if is_token_header(name) else value for name, value in headers.items()}
+
+
+def _in_pairs(text: str, start: int, end: int) -> list[Span]:
+    spans = []
+    for pair in text[start:end].split("&"):
+        name, _, value = pair.partition("=")
+        if value and _is_token(unquote_plus(name).strip().lower(), value):
+            spans.append((start + len(name) + 1, start + len(pair)))
+        start += len(pair) + 1
+    return spans
+
+
+def _is_token(name: str, value: str) -> bool:
+    return name in _NAMES or (name == "id" and _is_token_id(unquote_plus(value).strip()))
+
+
+def _is_token_id(value: str) -> bool:
+    return _keyed_id.fullmatch(value) is not None or _long_id.fullmatch(value) is not None
+
+
+def _masked(text: str, spans: Iterable[Span], only: Collection[str] | None) -> str:
+    parts, done = [], 0
+    for start, end in spans:
+        if start < done or (only is not None and text[start:end] not in only):
+            continue
+        parts += [text[done:start], MASK]
+        done = end
+    return "".join([*parts, text[done:]])

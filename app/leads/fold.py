@@ -1,0 +1,199 @@
+"""Fold a lead event into its lead: `fold(lead, event) -> Repeat | Rejected | Change`.
+
+Pure, so that the table can be computed again from the events. The rules, in the order they are asked:
+
+1. A lead that was not touched for its time to live is unknown, whether or not it was swept yet.
+2. An event id among the lead's last 64 changes nothing.
+3. An unknown lead begins with an event that brings a flow and a status; any other is rejected.
+4. A status is late when its event is more than `late_s` older than the event that set the lead's status.
+   It does not move the status, and its event only fills what the lead has no value for.
+5. Otherwise absent keeps and null clears, field by field inside `click`, `tags`, `customer` and `meta`.
+
+A goal is never late: an event with a goal and a late status folds its fields as usual and fires its goal;
+only its status is late. An event moves to the new flow together with its lead.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from hashlib import blake2b
+from typing import Any, TypeVar
+
+from msgspec import UNSET, Struct, UnsetType, structs
+
+from app.leads.events import LeadEvent, Scalar
+from app.leads.lead import SEEN_BYTES, SEEN_LIMIT, Click, Customer, Lead, encode_lead
+
+AHEAD_MS = 5 * 60 * 1000
+MAX_LEAD_BYTES = 1024 * 1024
+"""A lead must stay well below what a record of its changelog may hold (2 MiB)."""
+
+_Part = TypeVar("_Part", Click, Customer)
+_TEXTS = ("goal", "price", "currency", "reason", "uid")
+
+
+@dataclass(frozen=True, slots=True)
+class Repeat:
+    """The event was folded before: nothing changes, nothing is sent, no row."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """The event cannot be folded; the lead stays as it was."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What an event made of its lead, and what it carried.
+
+    `status` is the status it carried unless that is late, `goal` its goal; `price_changed` says that it
+    carries neither a status nor a goal and changes price or currency. `occurred_at` is the event's time
+    in Unix milliseconds, by its own word or the record's.
+    """
+
+    lead: Lead
+    event: LeadEvent
+    occurred_at: int
+    status: str | None = None
+    goal: str | None = None
+    price_changed: bool = False
+    late: bool = False
+
+    @property
+    def silent(self) -> bool:
+        """Whether the producer asked that nothing be sent."""
+        return self.event.silent
+
+
+Folded = Repeat | Rejected | Change
+
+
+def fold(lead: Lead | None, event: LeadEvent, *, timestamp_ms: int, late_s: float, ttl_ms: int) -> Folded:
+    """What `event` makes of `lead` (None: unknown).
+
+    `timestamp_ms` is the Kafka timestamp of the event's record, `ttl_ms` how long a lead lives untouched.
+    """
+    expired = lead is not None and timestamp_ms - lead.touched_at > ttl_ms
+    before = None if expired else lead
+    if before is not None and _is_seen(before.seen, event.event_id):
+        return Repeat()
+    occurred_at = occurred_ms(event, timestamp_ms)
+    if before is None:
+        change = _begin(event, occurred_at, timestamp_ms, expired)
+    else:
+        change = _continue(before, event, occurred_at, timestamp_ms, late_s)
+    if isinstance(change, Change) and (size := len(encode_lead(change.lead))) > MAX_LEAD_BYTES:
+        return Rejected(f"the lead would grow to {size} bytes, over the limit of {MAX_LEAD_BYTES}")
+    return change
+
+
+def occurred_ms(event: LeadEvent, timestamp_ms: int) -> int:
+    """When the event happened: its own word, unless it has none or is over 5 minutes ahead of its record."""
+    told = event.occurred_ms()
+    return timestamp_ms if told is None or told > timestamp_ms + AHEAD_MS else told
+
+
+def preview_lead(event: LeadEvent) -> Lead:
+    """The lead that an event makes by itself, whatever it lacks: what a preview renders.
+
+    Missing ids, flow and status are "", the times 0.
+    """
+    return _told(Lead(event.lead_id, event.flow_id or "", event.status or "", 0, 0, 1), event, fill=False)
+
+
+def _begin(event: LeadEvent, occurred_at: int, timestamp_ms: int, expired: bool) -> Change | Rejected:
+    if event.flow_id is None or event.status is None:
+        lacks = [name for name in ("flow_id", "status") if getattr(event, name) is None]
+        why = "expired" if expired else "unknown"
+        return Rejected(f"lead {event.lead_id} is {why} and the event brings no {' and no '.join(lacks)}")
+    first = Lead(
+        lead_id=event.lead_id,
+        flow_id=event.flow_id,
+        status=event.status,
+        status_at=occurred_at,
+        touched_at=timestamp_ms,
+        seq=1,
+        seen=_hash(event.event_id),
+    )
+    return Change(_told(first, event, fill=False), event, occurred_at, event.status, event.goal or None)
+
+
+def _continue(before: Lead, event: LeadEvent, occurred_at: int, timestamp_ms: int, late_s: float) -> Change:
+    status, goal = event.status, event.goal or None
+    late = status is not None and before.status_at - occurred_at > late_s * 1000
+    fill = late and goal is None
+    moved: dict[str, Any] = {
+        "touched_at": max(before.touched_at, timestamp_ms),
+        "seq": before.seq + 1,
+        "seen": (before.seen + _hash(event.event_id))[-SEEN_LIMIT * SEEN_BYTES :],
+    }
+    if event.flow_id is not None and not fill:
+        moved["flow_id"] = event.flow_id
+    if status is not None and not late:
+        moved["status"], moved["status_at"] = status, occurred_at
+    after = _told(structs.replace(before, **moved), event, fill=fill)
+    return Change(
+        after,
+        event,
+        occurred_at,
+        None if late else status,
+        goal,
+        status is None
+        and goal is None
+        and (after.price != before.price or after.currency != before.currency),
+        late,
+    )
+
+
+def _told(lead: Lead, event: LeadEvent, *, fill: bool) -> Lead:
+    """The lead with what the event tells; with `fill` only where the lead has no value."""
+    told: dict[str, Any] = {}
+    for name in _TEXTS:
+        value = getattr(event, name)
+        if value is not UNSET and not (fill and getattr(lead, name) is not None):
+            told[name] = value
+    if event.click is not UNSET:
+        told["click"] = _patched(lead.click, event.click, Click(), fill)
+    if event.customer is not UNSET:
+        told["customer"] = _patched(lead.customer, event.customer, Customer(), fill)
+    if event.tags is not UNSET:
+        told["tags"] = _merged(lead.tags, event.tags, fill)
+    if event.meta is not UNSET:
+        told["meta"] = _merged(lead.meta, event.meta, fill)
+    return structs.replace(lead, **told) if told else lead
+
+
+def _patched(old: _Part, told: Struct | UnsetType | None, cleared: _Part, fill: bool) -> _Part:
+    if told is None:
+        return old if fill else cleared
+    changed = {
+        name: value
+        for name in old.__struct_fields__
+        if (value := getattr(told, name)) is not UNSET and not (fill and getattr(old, name) is not None)
+    }
+    return structs.replace(old, **changed) if changed else old
+
+
+def _merged(
+    old: dict[str, Scalar], told: Mapping[str, Scalar] | UnsetType | None, fill: bool
+) -> dict[str, Scalar]:
+    if not told:
+        return old if fill or told is not None else {}
+    if fill:
+        told = {key: value for key, value in told.items() if old.get(key) is None}
+    return {**old, **told}
+
+
+def _hash(event_id: str) -> bytes:
+    return blake2b(event_id.encode(), digest_size=SEEN_BYTES).digest()
+
+
+def _is_seen(seen: bytes, event_id: str) -> bool:
+    wanted = _hash(event_id)
+    at = seen.find(wanted)
+    while at >= 0 and at % SEEN_BYTES:  # a hash that straddles two others is no hash
+        at = seen.find(wanted, at + 1)
+    return at >= 0
