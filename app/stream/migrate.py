@@ -14,7 +14,6 @@ from app.settings import Settings
 from app.stream.kafka import new_admin
 from app.topics import Topic
 
-_ALREADY_EXISTS = 36
 _SET_ON_THE_TOPIC = 1  # config source DYNAMIC_TOPIC_CONFIG
 
 
@@ -55,8 +54,10 @@ async def check_topics(settings: Settings) -> None:
 
 
 async def _partitions(admin: AIOKafkaAdminClient, wanted: list[Topic]) -> dict[str, int]:
-    described = await admin.describe_topics([topic.name for topic in wanted])
-    return {d["topic"]: len(d["partitions"]) for d in described if d["error_code"] == 0}
+    names = {topic.name for topic in wanted}
+    # all topics are asked for: asking by name makes a missing one where brokers create topics by themselves
+    described = await admin.describe_topics()
+    return {d["topic"]: len(d["partitions"]) for d in described if d["topic"] in names}
 
 
 def _refuse_other_counts(wanted: list[Topic], found: dict[str, int]) -> None:
@@ -76,7 +77,7 @@ async def _create(admin: AIOKafkaAdminClient, topics: list[Topic], replication: 
         [NewTopic(t.name, t.partitions, replication, topic_configs=t.settings()) for t in topics]
     )
     for name, code, message in answer.topic_errors:
-        if code not in (0, _ALREADY_EXISTS):
+        if code:
             raise TopicFault(f"topic {name} cannot be made: {message or f'Kafka error {code}'}")
     return [f"topic {t.name} made, {t.partitions} partitions" for t in topics]
 

@@ -40,8 +40,6 @@ class PartitionTable:
             name,
             key_type=bytes,
             value_type=bytes,
-            key_serializer="raw",
-            value_serializer="raw",
             partitions=partitions,
             options={"driver": "rocksdict"},
         )

@@ -69,3 +69,17 @@ class WholeTable(Mapping[str, Value], Generic[Value]):
             self._values.pop(key, None)
         elif (value := self._decode(key, record.value, record.offset)) is not None:
             self._values[key] = value
+
+
+async def read_whole(settings: Settings, topic: str, decode: Decode[Value]) -> dict[str, Value]:
+    """The latest values of a one-partition topic as they are now. Raises aiokafka's `KafkaError`."""
+    table = WholeTable(settings, topic, decode)
+    following = asyncio.create_task(table.follow())
+    ready = asyncio.create_task(table.ready.wait())
+    await asyncio.wait((following, ready), return_when=asyncio.FIRST_COMPLETED)
+    for task in (following, ready):
+        task.cancel()
+    results = await asyncio.gather(following, ready, return_exceptions=True)
+    if isinstance(results[0], Exception):
+        raise results[0]
+    return dict(table)

@@ -1,4 +1,4 @@
-"""docker-compose.yml is what Docker Compose itself accepts (its own loader and schema; no engine is needed)."""
+"""docker-compose.yml is what Docker Compose itself accepts: its own loader and schema, without an engine."""
 
 from __future__ import annotations
 

@@ -9,7 +9,7 @@ import pytest
 
 _APP = Path(__file__).parents[2] / "app"
 _ROOMS = (
-    *("kit", "settings", "topics", "leads", "templates", "flows", "messages", "stream"),
+    *("kit", "topics", "settings", "leads", "templates", "flows", "messages", "stream"),
     *("join", "outbound", "log", "queries", "embedded", "web", "main", "cli"),
 )
 _LIBRARIES = {"faust", "mode", "aiokafka", "aiohttp", "clickhouse_connect", "chdb", "rocksdict"}

@@ -1,0 +1,256 @@
+"""Our Faust shell on Apache Kafka: partitions, commits, tables, recovery, whole tables, topics."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiokafka import AIOKafkaProducer, TopicPartition
+
+from app.messages.envelope import unpack
+from app.settings import Settings
+from app.stream.faust_app import RoleApp, new_app, raw_topic
+from app.stream.intake import Intake, Taken, Window
+from app.stream.kafka import new_producer, new_reader
+from app.stream.migrate import TopicFault, check_topics, migrate_topics
+from app.stream.outbox import Outbox
+from app.stream.table import PartitionTable
+from app.stream.whole import WholeTable, read_whole
+from tests.kafka import Kafka
+from tests.kafka_settings import settings_for
+
+pytestmark = [pytest.mark.kafka, pytest.mark.timeout(120)]
+
+
+class Counting:
+    """A role that counts each key's events in a table, as JOIN keeps its leads."""
+
+    def __init__(self, settings: Settings, producer: AIOKafkaProducer) -> None:
+        self.settings, self.producer = settings, producer
+        self.app: RoleApp = new_app(settings, "join", settings.data_dir / "join")
+        self.table = PartitionTable(self.app, "leads", settings.partitions)
+        self.intake = Intake(self.app, Window(1000, 1 << 20))
+        self.counted = 0
+        self.hold: set[bytes] = set()  # values that are never finished
+        self.app.quiesce = self._quiesce
+
+        async def feed(stream: Any) -> None:
+            await self.intake.feed(stream)
+
+        self.app.agent(raw_topic(self.app, settings.topics.lead_events.name), name="count")(feed)
+
+    async def _quiesce(self) -> None:
+        await self.intake.emptied(0.2)
+        self.intake.forget()
+
+    async def run(self) -> None:
+        while True:
+            batch = await self.intake.take(100)
+            for taken in batch:
+                self.intake.begin(taken, 1)
+            for partition in {taken.partition for taken in batch}:
+                await self._count(partition, [t for t in batch if t.partition == partition])
+            for taken in batch:
+                if taken.value not in self.hold:
+                    self.intake.finish(taken)
+            self.counted += len(batch)
+
+    async def _count(self, partition: int, batch: list[Taken]) -> None:
+        entries: dict[bytes, bytes | None] = {}
+        for taken in batch:
+            key = taken.key or b""
+            before = entries.get(key) or self.table.get(partition, key) or b"0"
+            entries[key] = b"%d" % (int(before) + 1)
+        sends = [
+            await self.producer.send(self.table.changelog, value, key=key, partition=partition)
+            for key, value in entries.items()
+        ]
+        offset = max(sent.offset for sent in await asyncio.gather(*sends))
+        self.table.put(partition, entries, offset)
+
+    def stored(self) -> dict[tuple[int, bytes], bytes]:
+        return {
+            (p, key): value for p in self.table.assigned() for key, value in self.table.items(p, b"", 1000)
+        }
+
+
+@asynccontextmanager
+async def producing(settings: Settings) -> AsyncIterator[AIOKafkaProducer]:
+    producer = new_producer(settings)
+    await producer.start()
+    try:
+        yield producer
+    finally:
+        await producer.stop()
+
+
+@asynccontextmanager
+async def counting(settings: Settings) -> AsyncIterator[Counting]:
+    async with producing(settings) as producer:
+        role = Counting(settings, producer)
+        tasks = [asyncio.create_task(role.app.start()), asyncio.create_task(role.run())]
+        try:
+            yield role
+        finally:
+            await role.app.stop()
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def until(condition: Any, what: str, timeout_s: float = 40) -> None:
+    with suppress(TimeoutError):
+        async with asyncio.timeout(timeout_s):
+            while not condition():
+                await asyncio.sleep(0.05)
+            return
+    raise AssertionError(f"did not happen: {what}")
+
+
+async def committed(settings: Settings) -> dict[int, int]:
+    from aiokafka.admin import AIOKafkaAdminClient
+
+    admin = AIOKafkaAdminClient(bootstrap_servers=settings.kafka)
+    await admin.start()
+    try:
+        offsets = await admin.list_consumer_group_offsets(f"{settings.prefix}-join")
+    finally:
+        await admin.close()
+    topic = settings.topics.lead_events.name
+    return {tp.partition: meta.offset for tp, meta in offsets.items() if tp.topic == topic}
+
+
+async def send_events(settings: Settings, per_partition: int) -> None:
+    async with producing(settings) as producer:
+        topic = settings.topics.lead_events.name
+        for number in range(per_partition):
+            for partition in range(settings.partitions):
+                key = b"lead-%d-%d" % (partition, number % 5)
+                await producer.send(topic, b"event-%d" % number, key=key, partition=partition)
+        await producer.flush()
+
+
+async def test_the_table_of_interleaved_partitions_is_the_same_after_a_restart_and_without_its_files(
+    kafka: Kafka, tmp_path: Path
+) -> None:
+    settings = settings_for(kafka, tmp_path / "first")
+    await migrate_topics(settings)
+    await send_events(settings, 50)
+    async with counting(settings) as role:
+        await until(lambda: role.counted == 200, "all events counted")
+        before = role.stored()
+    assert before == {(p, b"lead-%d-%d" % (p, n)): b"10" for p in range(4) for n in range(5)}
+    for folder in ("first", "empty"):
+        async with counting(replace(settings, data_dir=tmp_path / folder)) as role:
+            await until(lambda: role.stored() == before, f"table recovered in {folder}")  # awaited here
+            assert role.counted == 0
+
+
+async def test_nothing_past_an_unfinished_event_is_ever_committed(kafka: Kafka, tmp_path: Path) -> None:
+    settings = settings_for(kafka, tmp_path)
+    await migrate_topics(settings)
+    await send_events(settings, 10)
+    async with counting(settings) as role:
+        role.hold = {b"event-3"}
+        await until(lambda: role.counted == 40, "all events taken")
+    assert await committed(settings) == dict.fromkeys(range(4), 3)
+    async with counting(settings) as role:
+        await until(lambda: role.counted == 28, "what was held and what came after it, again")
+    assert await committed(settings) == dict.fromkeys(range(4), 10)
+
+
+async def test_null_values_and_null_keys_arrive_as_they_are(kafka: Kafka, tmp_path: Path) -> None:
+    settings = settings_for(kafka, tmp_path)
+    await migrate_topics(settings)
+    async with producing(settings) as producer:
+        await producer.send_and_wait(settings.topics.lead_events.name, None, key=b"k", partition=1)
+        await producer.send_and_wait(settings.topics.lead_events.name, b"v", key=None, partition=2)
+    async with counting(settings) as role:
+        await until(lambda: role.counted == 2, "both")
+        assert role.stored() == {(1, b"k"): b"1", (2, b""): b"1"}
+
+
+async def test_values_of_one_partition_travel_in_envelopes_and_keep_their_order(
+    kafka: Kafka, tmp_path: Path
+) -> None:
+    settings = settings_for(kafka, tmp_path)
+    await migrate_topics(settings)
+    topic = settings.topics.requests.name
+    async with producing(settings) as producer:
+        outbox = Outbox(producer, topic)
+        await asyncio.gather(*(outbox.add(n % 2, b"k", b"%d" % n) for n in range(200)))
+    reader = new_reader(settings)
+    await reader.start()
+    try:
+        for partition in (0, 1):
+            reader.assign([TopicPartition(topic, partition)])
+            values: list[int] = []
+            records = 0
+            while len(values) < 100:
+                for batch in (await reader.getmany(timeout_ms=500)).values():
+                    records += len(batch)
+                    values += [int(bytes(v)) for record in batch for v in unpack(record.value or b"")]
+            assert values == list(range(partition, 200, 2))
+            assert records < 10
+    finally:
+        await reader.stop()
+
+
+async def test_an_envelope_that_kafka_refuses_fails_its_futures(kafka: Kafka, tmp_path: Path) -> None:
+    settings = settings_for(kafka, tmp_path)
+    await migrate_topics(settings)
+    async with producing(settings) as producer:
+        outbox = Outbox(producer, settings.topics.requests.name)
+        too_large = outbox.add(0, b"k", b'"' + b"x" * (3 * 1024 * 1024) + b'"')
+        with pytest.raises(Exception, match="MessageSizeTooLarge"):
+            await too_large
+        await outbox.add(0, b"k", b'"the next one goes"')
+
+
+def name_or_none(key: str, value: bytes, offset: int) -> str | None:
+    return None if value == b"broken" else value.decode()
+
+
+async def test_a_whole_table_is_ready_at_once_when_empty_and_sees_changes_of_any_producer(
+    kafka: Kafka, tmp_path: Path
+) -> None:
+    settings = settings_for(kafka, tmp_path)
+    await migrate_topics(settings)
+    topic = settings.topics.flow_configs.name
+    table = WholeTable(settings, topic, name_or_none)
+    following = asyncio.create_task(table.follow())
+    try:
+        await asyncio.wait_for(table.ready.wait(), 20)
+        async with producing(settings) as producer:
+            for value in (b"one", b"broken", b"two"):
+                await producer.send_and_wait(topic, value, key=b"F-1", partition=0)
+            await producer.send_and_wait(topic, b"gone soon", key=b"F-2", partition=0)
+            await until(lambda: table.get("F-2") == "gone soon", "a change")
+            await producer.send_and_wait(topic, None, key=b"F-2", partition=0)
+            await producer.send_and_wait(topic, b"broken", key=b"F-1", partition=0)
+            await until(lambda: table.offset == 5, "all read")
+        assert dict(table) == {"F-1": "two"}
+        assert await read_whole(settings, topic, name_or_none) == {"F-1": "two"}
+    finally:
+        following.cancel()
+        await asyncio.gather(following, return_exceptions=True)
+
+
+async def test_migrate_is_idempotent_and_refuses_another_partition_count(
+    kafka: Kafka, tmp_path: Path
+) -> None:
+    settings = settings_for(kafka, tmp_path)
+    with pytest.raises(TopicFault, match="run postbacks migrate"):
+        await check_topics(settings)
+    assert len(await migrate_topics(settings)) == len(settings.topics.all())
+    assert await migrate_topics(settings) == []
+    await check_topics(settings)
+    shorter = replace(settings, requests_retention_days=3)
+    assert any("postback-requests: retention.ms is now 259200000" in d for d in await migrate_topics(shorter))
+    with pytest.raises(TopicFault, match="POSTBACKS_PARTITIONS=4"):
+        await migrate_topics(replace(settings, partitions=8))
