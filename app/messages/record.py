@@ -6,18 +6,17 @@ Texts are masked and capped before a record is made. Times are Unix milliseconds
 
 from __future__ import annotations
 
+from hashlib import blake2b
 from typing import Literal
 
 import msgspec
 
 from app.messages.request import Tags
 
-Outcome = Literal[
-    "delivered", "retrying", "failed", "parked", "discarded", "skipped", "rejected", "blocked"
-]
+Outcome = Literal["delivered", "retrying", "failed", "parked", "discarded", "skipped", "rejected", "blocked"]
 
 
-class Address(msgspec.Struct, frozen=True, omit_defaults=True, array_like=True):
+class Address(msgspec.Struct, frozen=True, array_like=True):
     """Where a value lies: partition, offset and index within the record's envelope."""
 
     partition: int
@@ -29,9 +28,10 @@ class LogRecord(msgspec.Struct, frozen=True, omit_defaults=True):
     """One row of the postback log.
 
     `logged_at` is when the record was made; `attempt` counts sends from 1 and is 0 for a row without a
-    sending; `attempt_id` is random for a sending, else a hash of the source record's address, postback,
-    replay, attempt and outcome. `source` is the address of the record it comes from: the lead event of a
-    skip or rejection, the request of an attempt. `queued_ms` is from `requested_at` to the send.
+    sending; `attempts` counts the sends so far, and the row of a sending may leave it out. `attempt_id` is
+    random for a sending, else a hash of the source record's address, postback, replay, attempt and outcome.
+    `source` is the address of the record it comes from: the lead event of a skip or rejection, the request
+    of an attempt. `queued_ms` is from `requested_at` to the send.
     """
 
     logged_at: int
@@ -72,3 +72,12 @@ class LogRecord(msgspec.Struct, frozen=True, omit_defaults=True):
     geo: str = ""
     tags: Tags = Tags()
     worker: str = ""
+    attempts: int = 0
+
+
+def unsent_id(
+    source_topic: str, source: Address, postback_id: str, replay: int, attempt: int, outcome: Outcome
+) -> str:
+    """The `attempt_id` of a row without a sending: the same whenever its source record is read again."""
+    identity = (source_topic, source, postback_id, replay, attempt, outcome)
+    return blake2b(msgspec.json.encode(identity), digest_size=16).hexdigest()

@@ -1,0 +1,52 @@
+"""Where LOG goes on reading a partition, from what ClickHouse has stored of it. Pure.
+
+The committed offset may be behind what is stored (a crash between insert and commit), never the other way
+round. A stored address that the partition does not reach means that the topic was made anew: its offsets
+speak of other records, and to go on would skip as many as were stored before.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from app.messages.record import Address
+
+
+@dataclass(frozen=True)
+class GoOn:
+    """Read from `offset`; the values of that record up to index `stored_through` are stored already."""
+
+    offset: int
+    stored_through: int = -1
+
+
+@dataclass(frozen=True)
+class MadeAnew:
+    """The topic is not the one that the stored rows come from; the text says what to do."""
+
+    reason: str
+
+
+def where_to_go_on(
+    topic: str, partition: int, *, highest: Address | None, committed: int | None, end: int
+) -> GoOn | MadeAnew:
+    """Where to read a partition whose end offset is `end`, given the highest address stored of it.
+
+    `committed` is the group's offset, None when it has none: then from the beginning (offset 0).
+    """
+    if highest is None:
+        return GoOn(committed or 0)
+    if highest.offset >= end:
+        return MadeAnew(
+            f"topic {topic} was made anew: partition {partition} ends at {end}, and ClickHouse has rows up "
+            f"to offset {highest.offset}. Use another POSTBACKS_PREFIX or another database, or empty the "
+            "tables; nothing was skipped"
+        )
+    if committed is not None and committed > highest.offset:
+        return GoOn(committed)
+    return GoOn(highest.offset, highest.index)
+
+
+def not_stored(start: GoOn, offset: int, index: int) -> bool:
+    """Whether a value that is read lies behind what is stored."""
+    return (offset, index) > (start.offset, start.stored_through)
