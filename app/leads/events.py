@@ -19,16 +19,12 @@ from app.leads.malformed import (
     IDS,
     KNOWN,
     MAX_BYTES,
-    MAX_DEPTH,
-    MAX_INTEGER,
-    MIN_INTEGER,
     STATUSES,
     TEXTS,
     Malformed,
     first_fault,
-    is_blank,
-    read_plain,
 )
+from app.leads.plain import MAX_DEPTH, MAX_INTEGER, MIN_INTEGER, NotPlain, is_blank, kind, read_plain
 
 __all__ = ["Click", "Customer", "LeadEvent", "Malformed", "Scalar", "Told", "decode", "is_blank"]
 
@@ -112,9 +108,12 @@ def _is_plain(value: bytes) -> bool:
 
 
 def _decode_slowly(value: bytes, need_ids: bool) -> LeadEvent | Malformed:
-    plain = read_plain(value)
-    if isinstance(plain, Malformed):
-        return plain
+    try:
+        plain = read_plain(value)
+    except NotPlain as why:
+        return Malformed("", str(why))
+    if not isinstance(plain, dict):
+        return Malformed("", f"expected an object, got {kind(plain)}")
     if fault := first_fault(plain, need_ids=need_ids):
         return fault
     fields = {key: part for key, part in plain.items() if key in KNOWN}

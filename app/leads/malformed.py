@@ -7,17 +7,14 @@ read again here, slowly, and told plainly. Of equal keys the last counts.
 
 from __future__ import annotations
 
-import json
-import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any, NoReturn
+from typing import Any
 
 from app.leads.instant import unix_ms
+from app.leads.plain import Reason, is_blank, kind, scalar_fault, shown, step, surrogate
 
 MAX_BYTES = 256 * 1024
-MAX_DEPTH = 64
-MIN_INTEGER, MAX_INTEGER = -(2**63), 2**64 - 1
 STATUSES = {
     "new": "new",
     "wait": "new",
@@ -31,7 +28,6 @@ TEXTS = ("goal", "currency", "reason", "uid")
 CLICK = ("id", "ip", "ua", "geo", "lang", "referer", "url")
 CUSTOMER = ("name", "phone", "email", "comment")
 
-Reason = str | None
 Faults = Iterator[tuple[str, str]]
 
 
@@ -44,34 +40,6 @@ class Malformed:
 
     def __str__(self) -> str:
         return f"{self.path}: {self.reason}" if self.path else self.reason
-
-
-_not_white = frozenset("\x1c\x1d\x1e\x1f")
-
-
-def is_blank(text: str) -> bool:
-    """Whether a text is empty or all white space, and so counts as missing.
-
-    White space is Unicode's property White_Space: `str.isspace` takes U+001C to U+001F as well.
-    """
-    return not text or (text.isspace() and _not_white.isdisjoint(text))
-
-
-def read_plain(value: bytes) -> dict[str, Any] | Malformed:
-    """The object that `value` is as JSON, whatever is in it; of equal keys the last counts."""
-    try:
-        text = value.decode("utf-8")
-    except UnicodeDecodeError as fault:
-        return Malformed("", f"not UTF-8: byte {fault.start} ({value[fault.start]:#04x})")
-    if _too_deep(text):
-        return Malformed("", f"nested deeper than {MAX_DEPTH}")
-    try:
-        plain = json.loads(text, parse_constant=_refuse_constant, parse_int=_integer)
-    except ValueError as fault:
-        return Malformed("", f"not JSON: {fault}")
-    if not isinstance(plain, dict):
-        return Malformed("", f"expected an object, got {kind(plain)}")
-    return plain
 
 
 def first_fault(plain: dict[str, Any], *, need_ids: bool) -> Malformed | None:
@@ -97,7 +65,7 @@ def _faults(plain: dict[str, Any], need_ids: bool) -> Faults:
         elif key in _OBJECTS:
             yield from _object_faults(key, value)
         else:
-            yield from _unknown_faults(_step("", key), value)
+            yield from _unknown_faults(step("", key), value)
 
 
 def _object_faults(name: str, value: object) -> Faults:
@@ -108,7 +76,7 @@ def _object_faults(name: str, value: object) -> Faults:
         return
     known = _OBJECTS[name]
     for key, part in value.items():
-        path = _step(name, key)
+        path = step(name, key)
         if reason := surrogate(key):
             yield path, reason
         if known is None or key in known:
@@ -122,7 +90,7 @@ def _unknown_faults(path: str, value: object) -> Faults:
     """What makes even an unknown key's value bad input; its shape is its own affair."""
     if isinstance(value, dict):
         for key, part in value.items():
-            yield from _unknown_faults(_step(path, key), part)
+            yield from _unknown_faults(step(path, key), part)
     elif isinstance(value, list):
         for index, part in enumerate(value):
             yield from _unknown_faults(f"{path}[{index}]", part)
@@ -170,27 +138,6 @@ def _flag_fault(value: object) -> Reason:
     return None if value is None or isinstance(value, bool) else f"expected true or false, got {kind(value)}"
 
 
-def scalar_fault(value: object) -> Reason:
-    if isinstance(value, str):
-        return surrogate(value)
-    if isinstance(value, dict | list):
-        return f"expected a text, a number, a boolean or null, got {kind(value)}"
-    if isinstance(value, int) and not MIN_INTEGER <= value <= MAX_INTEGER:
-        return "an integer outside -2^63 … 2^64-1"
-    if isinstance(value, float) and value in (float("inf"), float("-inf")):
-        return "an infinite number"
-    return None
-
-
-def surrogate(text: str) -> Reason:
-    """A lone surrogate (RFC 8259, section 8.2) is no character: it could not be sent as UTF-8."""
-    try:
-        text.encode()
-    except UnicodeEncodeError as fault:
-        return f"a lone surrogate, \\u{ord(text[fault.start]):04x}"
-    return None
-
-
 _FIELDS: dict[str, Callable[[object], Reason]] = {
     **dict.fromkeys(TEXTS, _text_fault),
     "flow_id": _text_fault,
@@ -206,56 +153,3 @@ _OBJECTS: dict[str, tuple[str, ...] | None] = {
     "meta": None,
 }
 KNOWN = frozenset((*IDS, *_FIELDS, *_OBJECTS))
-
-_token = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+"?|[\[{]|[\]}]', re.DOTALL)
-_plain_key = re.compile(r"[A-Za-z0-9_.-]{1,100}")
-
-
-def _too_deep(text: str) -> bool:
-    if text.count("[") + text.count("{") <= MAX_DEPTH:
-        return False
-    depth = 0
-    for token in _token.finditer(text):
-        match token[0]:
-            case "[" | "{":
-                depth += 1
-                if depth > MAX_DEPTH:
-                    return True
-            case "]" | "}":
-                depth -= 1
-    return False
-
-
-def _integer(digits: str) -> int:
-    """An integer, or one as far out of range: Python reads no number of over 4,300 digits."""
-    return int(digits) if len(digits) <= 20 else int(digits[:21])
-
-
-def _refuse_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is no JSON number")
-
-
-def kind(value: object) -> str:
-    match value:
-        case None:
-            return "null"
-        case bool():
-            return "a boolean"
-        case int() | float():
-            return "a number"
-        case str():
-            return "a text"
-        case list():
-            return "an array"
-        case _:
-            return "an object"
-
-
-def shown(text: str) -> str:
-    return json.dumps(text if len(text) <= 60 else text[:60] + "…", ensure_ascii=not text.isprintable())
-
-
-def _step(path: str, key: str) -> str:
-    if _plain_key.fullmatch(key):
-        return f"{path}.{key}" if path else key
-    return f"{path}[{shown(key)}]"
