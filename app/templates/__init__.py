@@ -1,0 +1,1 @@
+"""The template language: a template compiled once, rendered many times. Pure."""
