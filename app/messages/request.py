@@ -63,6 +63,7 @@ class Request(msgspec.Struct, frozen=True, omit_defaults=True):
     """One request to one receiver, with the attempts made so far.
 
     `attempts` counts sends. `due_at` is when it may be sent next; `replay` is 0, or 1, 2, … for a replay.
+    `dry_run`: it gets its row and is not sent.
     """
 
     request_id: str
@@ -76,3 +77,4 @@ class Request(msgspec.Struct, frozen=True, omit_defaults=True):
     delivery: Delivery = Delivery()
     attempts: int = 0
     replay: int = 0
+    dry_run: bool = False

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -34,6 +35,7 @@ class Taken:
     timestamp_ms: int
     key: bytes | None
     value: bytes | None
+    headers: Sequence[tuple[str, bytes]] = ()
 
     @property
     def partition(self) -> int:
@@ -76,7 +78,15 @@ class Intake:
     def _put(self, message: Any) -> None:
         tp = message.tp
         ledger = self._ledgers.setdefault(tp, Ledger())
-        taken = Taken(tp, ledger, message.offset, round(message.timestamp * 1000), message.key, message.value)
+        taken = Taken(
+            tp,
+            ledger,
+            message.offset,
+            round(message.timestamp * 1000),
+            message.key,
+            message.value,
+            tuple(message.headers or ()),
+        )
         self._queue.append(taken)
         self._queued[tp] = self._queued.get(tp, 0) + taken.size_bytes
         self._arrived.set()

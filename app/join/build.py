@@ -1,0 +1,242 @@
+"""What one lead event leads to: the lead after it, requests, rows, or a rejection. Pure.
+
+The same record, lead and flows give the same ids and rows whenever they are handled again; only what is
+rendered from `{now}` and `{random}` differs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Literal
+
+from app.flows.decide import Decision, Fire, FlowOf, decide, remember_sent, request_id, unchanged
+from app.flows.flow import Flow, Postback
+from app.leads.events import LeadEvent, decode
+from app.leads.fold import Change, Rejected, Repeat, fold
+from app.leads.lead import Lead, Sent
+from app.leads.malformed import Malformed
+from app.messages.record import Address, LogRecord, Outcome, unsent_id
+from app.messages.request import Delivery, Origin, Request, Tags
+from app.templates.facts import Facts
+from app.templates.fault import TemplateFault
+
+_STATISTICS = ("utm_source", "utm_campaign", "utm_content", "utm_term", "utm_medium", "subid")
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """The record of a lead event: its address, its Kafka timestamp, its bytes."""
+
+    topic: str
+    partition: int
+    offset: int
+    timestamp_ms: int
+    key: bytes | None
+    value: bytes | None
+
+    @property
+    def address(self) -> Address:
+        """Partition, offset and index 0: a lead event is alone in its record."""
+        return Address(self.partition, self.offset, 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What JOIN knows beside the record and the lead. `random` gives a fresh text, `secret` a secret."""
+
+    flow_of: FlowOf
+    secret: Callable[[str], str | None]
+    random: Callable[[], str]
+    late_s: float
+    ttl_ms: int
+    worker: str
+    dry_run: bool = False
+
+
+@dataclass(slots=True)
+class Effects:
+    """What is to be done for one event, in this order: requests and rows (or the rejection), the lead."""
+
+    result: Literal["folded", "repeat", "rejected"]
+    lead: Lead | None = None
+    requests: list[Request] = field(default_factory=list)
+    records: list[LogRecord] = field(default_factory=list)
+    rejected: str | None = None
+
+
+def join(source: Source, lead_of: Callable[[str], Lead | None], terms: Terms, now_ms: int) -> Effects:
+    """Handle one lead event at `now_ms` (Unix milliseconds); `lead_of` gives the lead as it is now."""
+    event = decode(source.value)
+    if isinstance(event, Malformed):
+        return _rejected(source, str(event), None, terms, now_ms)
+    folded = fold(
+        lead_of(event.lead_id),
+        event,
+        timestamp_ms=source.timestamp_ms,
+        late_s=terms.late_s,
+        ttl_ms=terms.ttl_ms,
+    )
+    if isinstance(folded, Repeat):
+        return Effects("repeat")
+    if isinstance(folded, Rejected):
+        return _rejected(source, folded.reason, event, terms, now_ms)
+    return _fired(_Firing(source, folded, terms, now_ms))
+
+
+@dataclass(slots=True)
+class _Firing:
+    """One change while its decisions are carried out."""
+
+    source: Source
+    change: Change
+    terms: Terms
+    now_ms: int
+    effects: Effects = field(default_factory=lambda: Effects("folded"))
+    sent: list[Sent] = field(default_factory=list)
+
+
+def _fired(firing: _Firing) -> Effects:
+    for decision in decide(firing.change, firing.terms.flow_of):
+        if isinstance(decision, Fire):
+            _render(firing, decision)
+        else:
+            _row(firing, decision, "skipped", decision.reason)
+    firing.effects.lead = remember_sent(firing.change.lead, firing.sent)
+    return firing.effects
+
+
+def _render(firing: _Firing, fire: Fire) -> None:
+    change, flow, postback = firing.change, fire.flow, fire.postback
+    identity = request_id(change.lead.lead_id, change.event.event_id, flow.flow_id, postback.id)
+    try:
+        rendered = postback.program.render(_facts(firing, fire, identity))
+    except TemplateFault as fault:
+        _row(firing, fire, "failed", f"cannot be rendered: {fault.reason}", identity)
+        return
+    fingerprint = bytes.fromhex(rendered.fingerprint)
+    same_as = unchanged(change.lead, fire, fingerprint)
+    if same_as is not None:
+        _row(firing, fire, "skipped", f"unchanged: the same as request {same_as}", identity)
+        return
+    firing.effects.requests.append(
+        Request(
+            request_id=identity,
+            method=rendered.method,
+            host=postback.program.host,
+            link=rendered.link,
+            headers=rendered.headers,
+            body=rendered.body,
+            origin=_origin(firing, flow, postback, fire.event),
+            due_at=firing.source.timestamp_ms,
+            delivery=_delivery(postback),
+            dry_run=firing.terms.dry_run,
+        )
+    )
+    if not firing.terms.dry_run:
+        firing.sent.append(Sent(flow.flow_id, postback.id, fingerprint, identity))
+
+
+def _facts(firing: _Firing, fire: Fire, identity: str) -> Facts:
+    return Facts(
+        firing.change.lead,
+        now_ms=firing.now_ms,
+        time_ms=firing.change.occurred_at,
+        event=fire.event,
+        event_id=firing.change.event.event_id,
+        postback=fire.postback.id,
+        request=identity,
+        random=firing.terms.random(),
+        params=fire.flow.params,
+        secret=firing.terms.secret,
+    )
+
+
+def _delivery(postback: Postback) -> Delivery:
+    return Delivery(
+        timeout_s=postback.timeout_s,
+        max_attempts=postback.max_attempts,
+        deadline_s=postback.deadline_s,
+        verdict=postback.verdict,
+        mask=postback.mask,
+    )
+
+
+def _origin(firing: _Firing, flow: Flow, postback: Postback, event: str) -> Origin:
+    lead, change = firing.change.lead, firing.change
+    return Origin(
+        event_id=change.event.event_id,
+        lead_id=lead.lead_id,
+        lead_seq=lead.seq,
+        flow_id=flow.flow_id,
+        flow_version=flow.version,
+        postback_id=postback.id,
+        event=event,
+        requested_at=firing.source.timestamp_ms,
+        occurred_at=change.occurred_at,
+        lead_flow_id=lead.flow_id,
+        click_id=lead.click.id,
+        price=lead.price,
+        currency=lead.currency,
+        geo=lead.click.geo,
+        tags=_tags(lead),
+    )
+
+
+def _tags(lead: Lead) -> Tags:
+    """The statistics tags as texts: a number tag is counted under its digits."""
+    found = {name: str(value) for name in _STATISTICS if (value := lead.tags.get(name)) is not None}
+    return Tags(**found) if found else Tags()
+
+
+def _row(firing: _Firing, decision: Decision, outcome: Outcome, reason: str, identity: str = "") -> None:
+    """A row for what is not sent."""
+    change, lead, source = firing.change, firing.change.lead, firing.source
+    flow, postback = decision.flow, decision.postback
+    postback_id = postback.id if postback else ""
+    firing.effects.records.append(
+        LogRecord(
+            logged_at=firing.now_ms,
+            requested_at=source.timestamp_ms,
+            outcome=outcome,
+            attempt_id=unsent_id(source.topic, source.address, postback_id, 0, 0, outcome),
+            source=source.address,
+            source_topic=source.topic,
+            reason=reason,
+            request_id=identity,
+            event_id=change.event.event_id,
+            lead_id=lead.lead_id,
+            lead_seq=lead.seq,
+            lead_flow_id=lead.flow_id,
+            click_id=lead.click.id or "",
+            flow_id=flow.flow_id if flow else lead.flow_id,
+            flow_version=flow.version if flow else -1,
+            postback_id=postback_id,
+            event=decision.event,
+            host=postback.program.host if postback else "",
+            price=lead.price,
+            currency=lead.currency or "",
+            geo=lead.click.geo or "",
+            tags=_tags(lead),
+            worker=firing.terms.worker,
+        )
+    )
+
+
+def _rejected(source: Source, reason: str, event: LeadEvent | None, terms: Terms, now_ms: int) -> Effects:
+    """The row of an event that goes to `lead-events-rejected`; without an event its key names the lead."""
+    record = LogRecord(
+        logged_at=now_ms,
+        requested_at=source.timestamp_ms,
+        outcome="rejected",
+        attempt_id=unsent_id(source.topic, source.address, "", 0, 0, "rejected"),
+        source=source.address,
+        source_topic=source.topic,
+        reason=reason,
+        event_id=event.event_id if event else "",
+        lead_id=event.lead_id if event else (source.key or b"").decode("utf-8", "replace")[:256],
+        lead_flow_id=(event.flow_id or "") if event else "",
+        flow_id=(event.flow_id or "") if event else "",
+        worker=terms.worker,
+    )
+    return Effects("rejected", records=[record], rejected=reason)

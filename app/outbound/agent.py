@@ -1,0 +1,304 @@
+"""OUTBOUND: takes rendered requests, sends each, writes its row, and puts off what must come again.
+
+The order of effects for one attempt: the send, the retry's copy in its tier, the row, then the ack. So a
+crash repeats a send at most, never loses one; and a request whose row exists is not sent again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets as randomness
+import ssl
+from collections.abc import Coroutine, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+from aiohttp.abc import AbstractResolver
+from aiokafka import AIOKafkaProducer
+
+from app.kit.clock import now_ms
+from app.kit.logs import logger
+from app.kit.metrics import ABANDONED, ATTEMPTS, DROPPED, IN_FLIGHT, SEND_S, SKIPPED, UNFINISHED
+from app.kit.points import reach
+from app.kit.secrets import Secrets
+from app.messages.envelope import unpack
+from app.messages.record import Address, LogRecord
+from app.messages.request import Request
+from app.outbound.attempt import Rows
+from app.outbound.courier import Courier
+from app.outbound.guard import Guard
+from app.outbound.hosts import Hosts
+from app.outbound.memory import Attempted, Memory, read_memory
+from app.outbound.policy import RetryAt, next_step, overdue
+from app.outbound.retries import Mover
+from app.outbound.verdict import judge
+from app.settings import Settings
+from app.stream.faust_app import RoleApp, raw_topic
+from app.stream.intake import Intake, Taken, Window
+from app.stream.outbox import Outbox
+from app.stream.reject import Rejected, reject
+
+_WINDOW = Window(values=50_000, bytes=64 * 1024 * 1024)
+
+_requests = msgspec.json.Decoder(Request)
+_encoder = msgspec.json.Encoder()
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One request as it was taken: its record, its index within, itself."""
+
+    taken: Taken
+    index: int
+    request: Request
+
+    @property
+    def source(self) -> Address:
+        """Where it lies in `postback-requests`."""
+        return Address(self.taken.partition, self.taken.offset, self.index)
+
+    @property
+    def attempted(self) -> Attempted:
+        """What memory calls the attempt that is due."""
+        request = self.request
+        return (request.request_id, request.replay, request.attempts + 1)
+
+
+class Outbound:
+    """The role. `tls` and `resolver` stand in for the system's authorities and name service."""
+
+    name = "outbound"
+
+    def __init__(
+        self,
+        settings: Settings,
+        app: RoleApp,
+        producer: AIOKafkaProducer,
+        secrets: Secrets,
+        *,
+        tls: ssl.SSLContext | None = None,
+        resolver: AbstractResolver | None = None,
+    ) -> None:
+        self.app = app
+        self._settings = settings
+        self._producer = producer
+        self._intake = Intake(app, _WINDOW)
+        self._hosts: Hosts[Item] = Hosts(settings.max_in_flight, settings.max_per_host)
+        self._courier = Courier(
+            secrets, Guard(settings.allow_networks).open_socket, tls=tls, resolver=resolver
+        )
+        self._log = Outbox(producer, settings.topics.log.name)
+        self._retries = Outbox(producer, settings.topics.retries.name)
+        self._mover = Mover(settings, producer)
+        self._memories: dict[int, Memory] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._open: dict[Attempted, asyncio.Event] = {}
+        self._broken: asyncio.Future[None] | None = None
+        self._stopping = self._quiescing = False
+        self._rows = Rows(settings.topics.requests.name, settings.worker, secrets)
+        app.quiesce = self._quiesce
+        app.on_partitions_assigned.connect(self._on_assigned, weak=False)
+        app.agent(raw_topic(app, settings.topics.requests.name), name=self.name)(self._feed)
+
+    def jobs(self) -> Sequence[Coroutine[Any, Any, None]]:
+        """Taking and sending; moving what is due."""
+        return (self._run(), self._mover.run())
+
+    def waits_for(self) -> list[str]:
+        """Until it has partitions or knows that it has none."""
+        return [] if self.app.rebalancing_count and not self.app.rebalancing else ["an assignment"]
+
+    def begin_stop(self) -> None:
+        """Take nothing new; what is in flight gets `stop_timeout_s`."""
+        self._stopping = True
+        self._mover.stop()
+
+    async def _feed(self, stream: Any) -> None:
+        await self._intake.feed(stream)
+
+    async def _run(self) -> None:
+        self._broken = asyncio.get_running_loop().create_future()
+        async with self._courier:
+            taking = asyncio.create_task(self._take())
+            try:
+                await asyncio.wait((taking, self._broken), return_when=asyncio.FIRST_COMPLETED)
+                if taking.done():
+                    taking.result()
+                self._broken.result()
+            finally:
+                taking.cancel()
+                for task in self._tasks:
+                    task.cancel()
+                await asyncio.gather(taking, *self._tasks, return_exceptions=True)
+
+    async def _take(self) -> None:
+        while True:
+            for taken in await self._intake.take(64):
+                await self._accept(taken)
+            self._dispatch()
+
+    async def _accept(self, taken: Taken) -> None:
+        if self._is_given_up(taken):
+            return
+        if taken.partition not in self._memories:
+            memory = await read_memory(self._settings, taken.partition, taken.timestamp_ms, now_ms())
+            if self._is_given_up(taken):
+                return
+            self._memories[taken.partition] = memory
+        try:
+            values = unpack(taken.value or b"")
+        except msgspec.MsgspecError as error:
+            self._intake.begin(taken, 1)
+            self._start(self._reject(taken, taken.value, f"no envelope of requests: {error}", None))
+            return
+        self._intake.begin(taken, len(values))
+        if not values:
+            self._intake.finish(taken)
+        for index, value in enumerate(values):
+            try:
+                item = Item(taken, index, _requests.decode(value))
+            except msgspec.MsgspecError as error:
+                self._start(self._reject(taken, bytes(value), f"no request: {error}", index))
+            else:
+                self._hosts.offer(item.request.host, item)
+
+    def _is_given_up(self, taken: Taken) -> bool:
+        return self._quiescing or not self._intake.holds(taken)
+
+    async def _reject(self, taken: Taken, value: bytes | None, reason: str, index: int | None) -> None:
+        topic = self._settings.topics.log_rejected.name
+        address = Address(taken.partition, taken.offset, index or 0)
+        rejected = Rejected(
+            taken.topic, address, taken.key, value, reason, taken.headers, is_part=index is not None
+        )
+        await reject(self._producer, topic, rejected)
+        logger().error("request cannot be read: kept", topic=topic, reason=reason, offset=taken.offset)
+        self._intake.finish(taken)
+
+    def _dispatch(self) -> None:
+        while not self._quiescing and (item := self._hosts.take(now_ms())) is not None:
+            self._start(self._handle(item))
+        IN_FLIGHT.set(self._hosts.in_flight)
+        UNFINISHED.labels(self.name).set(self._intake.open_values())
+
+    def _start(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            assert self._broken is not None
+            if not self._broken.done():
+                self._broken.set_exception(error)
+
+    async def _handle(self, item: Item) -> None:
+        try:
+            await self._once(item)
+        finally:
+            self._hosts.done(item.request.host)
+            self._dispatch()
+
+    async def _once(self, item: Item) -> None:
+        """Attempt a request unless this attempt is under way or has its row."""
+        attempted = item.attempted
+        while (other := self._open.get(attempted)) is not None:
+            await other.wait()
+        memory = self._memories.get(item.taken.partition)
+        if memory is not None and attempted in memory:
+            DROPPED.inc()
+            self._intake.finish(item.taken)
+            return
+        ended = self._open[attempted] = asyncio.Event()
+        try:
+            await self._attempt(item)
+        finally:
+            del self._open[attempted]
+            ended.set()
+
+    async def _attempt(self, item: Item) -> None:
+        request, started = item.request, now_ms()
+        if (late := overdue(request, started)) is not None:
+            await self._write(item, self._rows.unsent(request, item.source, "failed", late, now_ms=started))
+            return
+        if request.dry_run or self._settings.sending == "dry-run":
+            SKIPPED.labels("dry run").inc()
+            await self._write(
+                item, self._rows.unsent(request, item.source, "skipped", "dry run", now_ms=started)
+            )
+            return
+        outcome = await self._courier.send(request)
+        reach("outbound: sent")
+        ended = now_ms()
+        judgement = judge(outcome, request.delivery.verdict, ended)
+        step = next_step(request, judgement, request.attempts + 1, ended)
+        if isinstance(step, RetryAt):
+            again = msgspec.structs.replace(request, attempts=request.attempts + 1, due_at=step.at_ms)
+            await self._retries.add(item.taken.partition, _key(request), _encoder.encode(again))
+            reach("outbound: retry written")
+        SEND_S.observe(outcome.duration_ms / 1000)
+        row = self._rows.attempt(
+            request,
+            item.source,
+            outcome,
+            judgement,
+            step,
+            attempt_id=randomness.token_hex(16),
+            started_ms=started,
+            ended_ms=ended,
+        )
+        await self._write(item, row)
+
+    async def _write(self, item: Item, row: LogRecord) -> None:
+        """The row, then the ack."""
+        await self._log.add(item.taken.partition, _key(item.request), _encoder.encode(row))
+        reach("outbound: row written")
+        if row.attempt and (memory := self._memories.get(item.taken.partition)) is not None:
+            memory.remember((row.request_id, row.replay, row.attempt), row.logged_at)
+        ATTEMPTS.labels(row.outcome).inc()
+        _tell(row)
+        self._intake.finish(item.taken)
+
+    async def _on_assigned(self, app: RoleApp, assigned: Any, **_: Any) -> None:
+        """Partitions kept through a rebalance keep their memory: nobody else sent from them."""
+        topic = self._settings.topics.requests.name
+        mine = {tp.partition for tp in assigned if tp.topic == topic}
+        self._memories = {p: memory for p, memory in self._memories.items() if p in mine}
+
+    async def _quiesce(self) -> None:
+        """Send nothing more, wait for what is in flight, give up the rest: its next owner reads it again."""
+        self._quiescing = True
+        self._intake.drop_queue()
+        self._hosts.drop(lambda item: True)
+        timeout_s = self._settings.stop_timeout_s if self._stopping else self._settings.handover_s
+        if self._tasks:
+            _, open_ones = await asyncio.wait(self._tasks, timeout=timeout_s)
+            if open_ones:
+                ABANDONED.inc(len(open_ones))
+                logger().warning("sends given up while open: each may repeat", count=len(open_ones))
+        self._intake.forget()
+        self._quiescing = False
+
+
+def _key(request: Request) -> bytes:
+    return request.origin.lead_id.encode()
+
+
+def _tell(row: LogRecord) -> None:
+    """One line an attempt; what was delivered only at level debug."""
+    tell = logger().debug if row.outcome == "delivered" else logger().info
+    tell(
+        "attempt",
+        outcome=row.outcome,
+        reason=row.reason,
+        request=row.request_id,
+        attempt=row.attempt,
+        lead=row.lead_id,
+        flow=row.flow_id,
+        postback=row.postback_id,
+        host=row.host,
+        status=row.response_status,
+        duration_ms=row.duration_ms,
+    )
