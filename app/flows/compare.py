@@ -12,7 +12,7 @@ from decimal import Decimal
 
 from app.flows.fault import refuse
 from app.leads.events import Scalar
-from app.leads.malformed import kind, scalar_fault
+from app.leads.plain import kind, scalar_fault
 from app.templates.numbers import to_number
 
 

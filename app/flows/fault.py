@@ -10,8 +10,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import NoReturn
 
-from app.leads.events import is_blank
-from app.leads.malformed import kind, shown, surrogate
+from app.leads.plain import is_blank, kind, shown, surrogate
 from app.templates.names import nearest
 
 MAX_NAME = 200
@@ -68,6 +67,19 @@ def members(value: object, place: str, known: Collection[str] | None = None) -> 
         if known is not None and key not in known:
             refuse(within(place, key), f"unknown key; {meant(key, known)}")
     return value
+
+
+def is_told(told: Mapping[str, object], key: str) -> bool:
+    """Whether a key is there with a value: a blank text counts as missing."""
+    value = told.get(key, "")
+    return not (isinstance(value, str) and is_blank(value))
+
+
+def needed(told: Mapping[str, object], key: str, place: str) -> object:
+    """The value of a key that must be there."""
+    if not is_told(told, key):
+        refuse(within(place, key), "missing")
+    return told[key]
 
 
 def items(value: object, place: str) -> list[object]:

@@ -29,7 +29,7 @@ from app.flows.compare import scalars
 from app.flows.fault import choice, members, refuse, text, within
 from app.flows.patterns import read_pattern
 from app.leads.events import Scalar
-from app.leads.malformed import shown
+from app.leads.plain import shown
 
 Then = Literal["ok", "retry", "throttle", "auth", "final", "stop"]
 THENS = ("ok", "retry", "throttle", "auth", "final", "stop")

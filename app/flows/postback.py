@@ -1,0 +1,188 @@
+"""Read one postback of a flow config: its keys, their bounds, its template.
+
+A key of the contract that nothing obeys yet is refused unless it holds the one value that asks for
+nothing, so that nobody waits for a delay or a rate that never comes.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from app.flows import fault as read
+from app.flows.fault import refuse, within
+from app.flows.flow import Postback
+from app.flows.verdict import read_header_name, read_verdict
+from app.flows.when import read_when
+from app.leads.plain import kind, shown
+from app.templates.fault import TemplateFault
+from app.templates.names import nearest_macro
+from app.templates.program import Program, compile_template
+
+EVENTS = ("new", "hold", "approve", "cancel", "trash", "goal", "price", "any")
+MAX_DEADLINE_S = 366 * 86_400
+MAX_ATTEMPTS = 10_000
+_POSTBACK_KEYS = (
+    *(
+        "id",
+        "name",
+        "on",
+        "template",
+        "enabled",
+        "require",
+        "when",
+        "repeat",
+        "headers",
+        "omit_empty",
+        "mask",
+    ),
+    *("delay_s", "timeout_s", "retry", "on_newer", "verdict"),
+    *("rate_limit_per_s", "idempotency_header", "sign_with"),
+)
+_RETRY_KEYS = ("max_attempts", "deadline_s", "waits_s")
+_NEUTRAL: Mapping[str, object] = {
+    "delay_s": 0,
+    "on_newer": "send",
+    "rate_limit_per_s": None,
+    "idempotency_header": None,
+    "sign_with": None,
+}
+"""Keys of the contract that nothing obeys yet, with the one value that asks for nothing."""
+
+
+def read_postback(value: object, place: str) -> Postback:
+    told = read.members(value, place, _POSTBACK_KEYS)
+    for key, neutral in _NEUTRAL.items():
+        if key in told and (told[key] != neutral or isinstance(told[key], bool)):
+            refuse(within(place, key), f"not supported yet; leave it out or write {json.dumps(neutral)}")
+    optional = {
+        key: reader(told[key], within(place, key))
+        for key, reader in _READERS.items()
+        if read.is_told(told, key)
+    }
+    template = read.text(read.needed(told, "template", place), within(place, "template"))
+    headers = _headers(told.get("headers", {}), within(place, "headers"))
+    omit_empty = optional.get("omit_empty", False)
+    return Postback(
+        id=_postback_id(told, place),
+        on=_events(read.needed(told, "on", place), within(place, "on")),
+        template=template,
+        program=compiled(template, headers, omit_empty, within(place, "template"), within(place, "headers")),
+        headers=headers,
+        **_retry(told.get("retry", {}), within(place, "retry")),
+        **optional,
+    )
+
+
+def _postback_id(told: Mapping[str, object], place: str) -> str:
+    if read.is_told(told, "id"):
+        return read.name(told["id"], within(place, "id"))
+    if not read.is_told(told, "name"):
+        refuse(place, "needs an id or a name")
+    slug = slug_of(read.name(told["name"], within(place, "name")))
+    return slug or refuse(
+        within(place, "id"), "missing, and the name holds no letter or digit to make one of"
+    )
+
+
+def slug_of(name: str) -> str:
+    """A name as an id: its letters and digits in lower case, a dash for what stands between them."""
+    return "-".join("".join(char if char.isalnum() else " " for char in name.lower()).split())
+
+
+def _events(value: object, place: str) -> tuple[str, ...]:
+    if not isinstance(value, list):
+        refuse(place, f'expected a list of events such as ["new"], got {kind(value)}')
+    events = [read_event(told, f"{place}[{index}]") for index, told in enumerate(read.items(value, place))]
+    return tuple(dict.fromkeys(events))
+
+
+def read_event(value: object, place: str) -> str:
+    event = read.text(value, place)
+    if event == "wait":
+        return "new"
+    if event.startswith("goal:") and event[5:].strip():
+        return event
+    if event not in EVENTS:
+        refuse(place, f"unknown event {shown(event)}; {read.meant(event, (*EVENTS, 'goal:<id>'))}")
+    return event
+
+
+def compiled(template: str, headers: Mapping[str, str], omit_empty: bool, place: str, heads: str) -> Program:
+    try:
+        return compile_template(template, headers=headers, omit_empty=omit_empty)
+    except TemplateFault as fault:
+        if fault.part == "header":
+            refuse(heads, fault.reason)
+        where = "" if fault.at is None else f", at character {fault.at}"
+        refuse(place, f"{fault.reason} (in its {fault.part} part{where})")
+
+
+def _headers(value: object, place: str) -> dict[str, str]:
+    headers: dict[str, str] = {}
+    for key, told in read.members(value, place).items():
+        read_header_name(key, within(place, key))
+        if not isinstance(told, str):
+            refuse(within(place, key), f"expected a text, got {kind(told)}")
+        if any(key.lower() == other.lower() for other in headers):
+            refuse(within(place, key), "this header stands twice")
+        headers[key] = told
+    return headers
+
+
+def _retry(value: object, place: str) -> dict[str, Any]:
+    told = read.members(value, place, _RETRY_KEYS)
+    if told.get("waits_s") is not None:
+        refuse(within(place, "waits_s"), "not supported yet; leave it out")
+    found: dict[str, Any] = {}
+    if "max_attempts" in told:
+        found["max_attempts"] = read.whole(
+            told["max_attempts"], within(place, "max_attempts"), 1, MAX_ATTEMPTS
+        )
+    if "deadline_s" in told:
+        at = within(place, "deadline_s")
+        found["deadline_s"] = read.number(told["deadline_s"], at, 0, MAX_DEADLINE_S, " seconds")
+        if found["deadline_s"] == 0:
+            refuse(at, "0 leaves no time for even one attempt")
+    return found
+
+
+def _require(value: object, place: str) -> tuple[str, ...]:
+    if not isinstance(value, list):
+        refuse(place, f'expected a list of macros such as ["click"], got {kind(value)}')
+    return tuple(_macro(told, f"{place}[{index}]") for index, told in enumerate(value))
+
+
+def _macro(value: object, place: str) -> str:
+    name = read.text(value, place)
+    if not is_macro_name(name) or name in ("meta", "secret", "tag", "param", "_"):
+        refuse(place, f"unknown macro {shown(name)}; did you mean {nearest_macro(name)}?")
+    if name.startswith("secret."):
+        refuse(place, "a secret is looked up at sending, which fails by itself when it is not set")
+    return name
+
+
+def is_macro_name(name: str) -> bool:
+    return name.isascii() and name.replace(".", "").replace("-", "").replace("_", "").isalnum()
+
+
+def _timeout(value: object, place: str) -> float:
+    return read.number(value, place, 1, 30, " seconds")
+
+
+def _repeat(value: object, place: str) -> str:
+    return read.choice(value, place, ("on_change", "always"))
+
+
+_READERS: Mapping[str, Callable[[object, str], Any]] = {
+    "name": read.name,
+    "enabled": read.flag,
+    "require": _require,
+    "when": read_when,
+    "repeat": _repeat,
+    "omit_empty": read.flag,
+    "mask": read.flag,
+    "timeout_s": _timeout,
+    "verdict": read_verdict,
+}
