@@ -103,7 +103,7 @@ def request_id(lead_id: str, event_id: str, flow_id: str, postback_id: str) -> s
     return digest.hexdigest()
 
 
-def unchanged(lead: Lead, fire: Fire, fingerprint: str) -> str | None:
+def unchanged(lead: Lead, fire: Fire, fingerprint: bytes) -> str | None:
     """The id of the request last emitted for this lead and postback if it was the same; None to emit.
 
     None as well for a postback that repeats always.

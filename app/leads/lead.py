@@ -43,7 +43,7 @@ class Sent(Struct, frozen=True, array_like=True):
 
     flow_id: str
     postback_id: str
-    fingerprint: str
+    fingerprint: bytes
     request_id: str
 
 
