@@ -34,16 +34,15 @@ def where_to_go_on(
 
     `committed` is the group's offset, None when it has none: then from the beginning (offset 0).
     """
-    if highest is None:
-        return GoOn(committed or 0)
-    if highest.offset >= end:
+    reached = max(highest.offset + 1 if highest else 0, committed or 0)
+    if reached > end:
         return MadeAnew(
-            f"topic {topic} was made anew: partition {partition} ends at {end}, and ClickHouse has rows up "
-            f"to offset {highest.offset}. Use another POSTBACKS_PREFIX or another database, or empty the "
-            "tables; nothing was skipped"
+            f"topic {topic} was made anew: partition {partition} ends at offset {end}, and what is stored "
+            f"reaches to {reached}. Use another POSTBACKS_PREFIX or another database, or empty the tables; "
+            "nothing was skipped"
         )
-    if committed is not None and committed > highest.offset:
-        return GoOn(committed)
+    if highest is None or reached > highest.offset + 1:
+        return GoOn(reached)
     return GoOn(highest.offset, highest.index)
 
 

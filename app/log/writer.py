@@ -136,17 +136,17 @@ class Writer:
 
         `since` is the partition's committed offset: all before it is stored, and need not be looked through.
         """
-        index = table.index or "0"
+        address = f"({table.offset}, {table.index or 'toUInt32(0)'})"
         sql = (
-            f"SELECT {table.offset}, {index} FROM {table.name} "  # noqa: S608 - the names are our own
+            f"SELECT {address} AS address FROM {table.name} "  # noqa: S608 - the names are our own
             f"WHERE {table.partition} = {{partition:UInt32}} AND {table.offset} >= {{since:Int64}} "
-            f"ORDER BY {table.offset} DESC, {index} DESC LIMIT 1"
+            "ORDER BY address DESC LIMIT 1"
         )
 
         async def ask() -> list[Address]:
             client = await self._connected()
             result = await client.query(sql, parameters={"partition": partition, "since": since})
-            return [Address(partition, offset, at) for offset, at in result.result_rows]
+            return [Address(partition, *address) for (address,) in result.result_rows]
 
         found = await self._patiently(ask, lambda told: Away(told.reason))
         return found[0] if isinstance(found, list) and found else None

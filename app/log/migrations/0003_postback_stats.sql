@@ -8,6 +8,8 @@
 -- a group wins. New is what was stored since the last count, less five minutes, which is longer than an
 -- insert can take. Without new rows it reads next to nothing and writes nothing.
 --
+-- Not partitioned: it is small, and one refresh may count hours of many months.
+--
 -- Latency is kept as t-digest states, so that quantiles of many groups can be merged:
 --   SELECT quantilesTDigestMerge(0.5, 0.95, 0.99)(duration_state) FROM postback_stats WHERE …
 CREATE TABLE IF NOT EXISTS postback_stats_hours
@@ -37,7 +39,6 @@ CREATE TABLE IF NOT EXISTS postback_stats_hours
     refreshed_at   DateTime64(3, 'UTC') CODEC(Delta, ZSTD(1))
 )
 ENGINE = ReplacingMergeTree(refreshed_at)
-PARTITION BY toYYYYMM(hour)
 ORDER BY
     (flow_id, hour, postback_id, host, utm_source, utm_campaign, utm_content, utm_term, utm_medium, subid)
 TTL toDateTime(refreshed_at) + toIntervalDay({log_ttl_days});
