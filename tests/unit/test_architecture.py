@@ -14,7 +14,16 @@ _ROOMS = (
 )
 _LIBRARIES = {"faust", "mode", "aiokafka", "aiohttp", "clickhouse_connect", "chdb", "rocksdict"}
 _SHELLS = {"stream", "queries", "embedded", "web", "main", "cli"}
-_SHELL_FILES = {"agent.py", "courier.py", "guard.py", "writer.py", "retries.py", "memory.py", "migrate.py"}
+_SHELL_FILES = {
+    "agent.py",
+    "courier.py",
+    "connections.py",
+    "guard.py",
+    "writer.py",
+    "retries.py",
+    "memory.py",
+    "migrate.py",
+}
 _MODULES = sorted(_APP.rglob("*.py"))
 
 

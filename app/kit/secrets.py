@@ -1,0 +1,80 @@
+"""Secrets by name: from the environment, or from a folder with one file a secret.
+
+`{secret.NAME}` is looked for as, in this order:
+1. the environment's `POSTBACKS_SECRET_NAME`, then the same in upper case with `-` and `.` as `_`
+   (`{secret.fb-main}` finds `POSTBACKS_SECRET_FB_MAIN`);
+2. the file `NAME` in `POSTBACKS_SECRETS_DIR`, then the file of the upper-case name. Line ends at the end
+   of the file are dropped. A changed file is read again at its next use, also behind the symbolic links
+   that Kubernetes swaps.
+
+A value that is empty or all white space is no value. Values are never part of a `repr`.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+PREFIX = "POSTBACKS_SECRET_"
+MAX_FILE_BYTES = 64 * 1024
+
+_Stamp = tuple[int, int, int]
+
+
+class Secrets:
+    """Looks secrets up by name and remembers which values it has handed out."""
+
+    def __init__(self, environ: Mapping[str, str], directory: Path | None = None) -> None:
+        self._environ = {name: value for name, value in environ.items() if name.startswith(PREFIX)}
+        self._directory = directory
+        self._files: dict[str, tuple[_Stamp, str | None]] = {}
+        self._handed_out: set[str] = set()
+
+    def __call__(self, name: str) -> str | None:
+        """The value of the secret `name`; None when it is not set, empty, or its file is not readable."""
+        for value in self._places(name):
+            if value is not None and value.strip():
+                self._handed_out.add(value)
+                return value
+        return None
+
+    def known(self) -> frozenset[str]:
+        """Every value handed out so far, replaced ones too: what must not show up in a text."""
+        return frozenset(self._handed_out)
+
+    def __repr__(self) -> str:
+        return f"Secrets({len(self._environ)} in the environment, folder {self._directory})"
+
+    def _places(self, name: str) -> Iterator[str | None]:
+        spellings = (name, name.upper().replace("-", "_").replace(".", "_"))
+        yield from (self._environ.get(PREFIX + spelling) for spelling in spellings)
+        yield from (self._file(spelling) for spelling in spellings)
+
+    def _file(self, name: str) -> str | None:
+        # A leading dot is `..` or Kubernetes' own `..data`: never a secret.
+        if self._directory is None or not name or name.startswith(".") or "/" in name or "\0" in name:
+            return None
+        path = self._directory / name
+        try:
+            found = os.stat(path)
+        except OSError:
+            return None
+        if not stat.S_ISREG(found.st_mode):
+            return None
+        stamp = (found.st_mtime_ns, found.st_ino, found.st_size)
+        held = self._files.get(name)
+        if held is None or held[0] != stamp:
+            held = (stamp, _read(path))
+            self._files[name] = held
+        return held[1]
+
+
+def _read(path: Path) -> str | None:
+    try:
+        with path.open("rb") as file:
+            content = file.read(MAX_FILE_BYTES + 1)
+        return content.decode().rstrip("\r\n") if len(content) <= MAX_FILE_BYTES else None
+    except (OSError, ValueError):
+        return None

@@ -1,0 +1,54 @@
+"""What came of one send: an answer, or a failure with what could be read until then."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+READ_BYTES = 64 * 1024  # of an answer's body, also after inflating; then the connection is closed
+STORED_BYTES = 16 * 1024  # of any text that goes into the log
+
+FailureKind = Literal[
+    "timeout",  # `timeout_s` was over, wherever the request stood
+    "dns",  # the name does not resolve
+    "connect",  # no connection: refused, unreachable
+    "tls",  # certificate or handshake
+    "closed",  # the connection ended before an answer
+    "malformed",  # what came is not HTTP
+    "incomplete",  # the answer broke off inside its body
+    "blocked",  # every address of the host is refused by the guard
+    "unsendable",  # the request cannot be put together: a secret is not set
+    "unexpected",  # anything else; the text names it
+]
+
+
+class Answer(msgspec.Struct, frozen=True):
+    """A receiver's answer: header names and values as UTF-8 text, the body without its encodings.
+
+    `complete` is false when the body was longer than `READ_BYTES` or broke off.
+    """
+
+    status: int
+    headers: tuple[tuple[str, str], ...]
+    body: bytes
+    duration_ms: float
+    complete: bool = True
+
+    def header(self, name: str) -> str | None:
+        """The values of the headers of that name, in any case, joined with `, `; None when there is none."""
+        wanted = name.lower()
+        found = [value for given, value in self.headers if given.lower() == wanted]
+        return ", ".join(found) if found else None
+
+
+class Failure(msgspec.Struct, frozen=True):
+    """A send without a whole answer. `text` tells it to a person and holds no link.
+
+    `answer` is what was read when at least status and headers were.
+    """
+
+    kind: FailureKind
+    text: str
+    duration_ms: float
+    answer: Answer | None = None

@@ -1,0 +1,159 @@
+"""The row of a send, and of a request that was not sent: masked, capped, complete.
+
+Built from the same judgement and step that the agent acts on, so what was done and what the log says
+cannot differ. What goes into a log line is taken from the row, never from the request: the row is masked.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from app.kit.secrets import Secrets
+from app.messages.record import Address, LogRecord, Outcome, unsent_id
+from app.messages.request import Request
+from app.outbound.answers import STORED_BYTES, Answer, Failure
+from app.outbound.mask import Hiding, shown
+from app.outbound.policy import Blocked, Delivered, RetryAt, Step
+from app.outbound.verdict import Judgement
+
+MAX_REASON_BYTES = 2 * 1024
+
+
+class Rows:
+    """Makes the rows of requests read from `topic` by `worker`; `secrets` are those that may come back."""
+
+    def __init__(self, topic: str, worker: str, secrets: Secrets) -> None:
+        self._topic = topic
+        self._worker = worker
+        self._secrets = secrets
+
+    def attempt(
+        self,
+        request: Request,
+        source: Address,
+        outcome: Answer | Failure,
+        judgement: Judgement,
+        step: Step,
+        *,
+        attempt_id: str,
+        started_ms: int,
+        ended_ms: int,
+    ) -> LogRecord:
+        """The row of the send that followed `request.attempts` earlier ones (times: Unix milliseconds)."""
+        hiding = Hiding(request, self._secrets)
+        answer = outcome if isinstance(outcome, Answer) else outcome.answer
+        record = msgspec.structs.replace(
+            self._record(request, source, _outcome(step), ended_ms),
+            attempt_id=attempt_id,
+            attempt=request.attempts + 1,
+            attempts=request.attempts + 1,
+            reason=_reason(step.reason, answer, hiding),
+            verdict=judgement.verdict,
+            rule=judgement.rule,
+            error="" if isinstance(outcome, Answer) else hiding.text(outcome.text),
+            duration_ms=round(outcome.duration_ms, 3),
+            queued_ms=float(max(0, started_ms - request.origin.requested_at)),
+            next_attempt_at=step.at_ms if isinstance(step, RetryAt) else None,
+        )
+        return record if answer is None else _with_answer(record, answer, hiding)
+
+    def unsent(
+        self, request: Request, source: Address, outcome: Outcome, reason: str, *, now_ms: int
+    ) -> LogRecord:
+        """The row of a request that is not sent: overdue, a dry run, parked."""
+        postback_id, attempts = request.origin.postback_id, request.attempts
+        return msgspec.structs.replace(
+            self._record(request, source, outcome, now_ms),
+            attempt_id=unsent_id(self._topic, source, postback_id, request.replay, attempts, outcome),
+            attempts=attempts,
+            reason=reason,
+        )
+
+    def _record(self, request: Request, source: Address, outcome: Outcome, now_ms: int) -> LogRecord:
+        origin, seen = request.origin, shown(request)
+        return LogRecord(
+            logged_at=now_ms,
+            requested_at=origin.requested_at,
+            outcome=outcome,
+            attempt_id="",
+            source=source,
+            source_topic=self._topic,
+            request_id=request.request_id,
+            replay=request.replay,
+            event_id=origin.event_id,
+            lead_id=origin.lead_id,
+            lead_seq=origin.lead_seq,
+            lead_flow_id=origin.lead_flow_id or "",
+            click_id=origin.click_id or "",
+            flow_id=origin.flow_id,
+            flow_version=origin.flow_version,
+            postback_id=origin.postback_id,
+            event=origin.event,
+            price=origin.price,
+            currency=origin.currency or "",
+            geo=origin.geo or "",
+            tags=origin.tags,
+            method=request.method,
+            host=request.host,
+            url=seen.url,
+            request_headers=_capped(seen.headers),
+            request_body=cap(seen.body, STORED_BYTES),
+            worker=self._worker,
+        )
+
+
+def cap(text: str, limit_bytes: int) -> str:
+    """The beginning of a text, at most `limit_bytes` of UTF-8, no character cut in two."""
+    if len(text) * 4 <= limit_bytes:
+        return text
+    encoded = text.encode("utf-8", "replace")
+    return text if len(encoded) <= limit_bytes else encoded[:limit_bytes].decode("utf-8", "ignore")
+
+
+def _with_answer(record: LogRecord, answer: Answer, hiding: Hiding) -> LogRecord:
+    body = answer.body.decode("utf-8", "replace")
+    body = hiding.text(body) if answer.complete else hiding.cut_text(body)
+    return msgspec.structs.replace(
+        record,
+        response_status=answer.status,
+        response_headers=_capped(hiding.headers(_joined(answer.headers))),
+        response_body=cap(body, STORED_BYTES),
+    )
+
+
+def _outcome(step: Step) -> Outcome:
+    if isinstance(step, Delivered):
+        return "delivered"
+    if isinstance(step, RetryAt):
+        return "retrying"
+    return "blocked" if isinstance(step, Blocked) else "failed"
+
+
+def _reason(reason: str, answer: Answer | None, hiding: Hiding) -> str:
+    location = answer.header("Location") if answer is not None else None
+    if location:
+        reason = reason.replace(location, hiding.link(location))
+    return cap(hiding.text(reason), MAX_REASON_BYTES)
+
+
+def _joined(headers: tuple[tuple[str, str], ...]) -> dict[str, str]:
+    """Headers by name, as first written; values of one name joined with `, ` (RFC 9110, 5.2)."""
+    names: dict[str, str] = {}
+    found: dict[str, str] = {}
+    for name, value in headers:
+        known = names.setdefault(name.lower(), name)
+        found[known] = f"{found[known]}, {value}" if known in found else value
+    return found
+
+
+def _capped(headers: dict[str, str]) -> dict[str, str]:
+    """The headers that fit into what is stored, the last one cut."""
+    left = STORED_BYTES
+    kept = {}
+    for name, value in headers.items():
+        left -= len(name.encode("utf-8", "replace"))
+        if left <= 0:
+            break
+        kept[name] = cap(value, left)
+        left -= len(kept[name].encode("utf-8", "replace"))
+    return kept

@@ -1,0 +1,125 @@
+"""The connections of the courier: how they are made, kept and given up.
+
+Facts that shape this module (read in aiohttp 3.14.5, each with a test in `tests/integration`):
+- Bytes that arrive on an idle kept connection become the answer to the next request on it. Such a
+  connection is not used again (`Pool.connect`).
+- The parser forgets the answers of a piece of bytes in which anything is wrong, so what follows a body
+  that is longer than its Content-Length says would take a good answer with it; and what is wrong inside a
+  body leaves its reader waiting. `_Handler` feeds an answer's head by itself and wakes the reader.
+- Kept connections are given up after 4 s, before servers do (Apache and Node: 5 s), so that a request
+  seldom meets a connection that is just being closed.
+- The event loop's own threads are few, and one dead name server holds them all. Names are resolved on
+  threads of our own, one lookup a name.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import socket
+import ssl
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import aiohttp
+from aiohttp.abc import AbstractResolver, ResolveResult
+from aiohttp.client_proto import ResponseHandler
+from aiohttp.client_reqrep import ClientRequest
+from aiohttp.connector import Connection
+
+from app.outbound.guard import OpenSocket, connecting
+
+KEEP_ALIVE_S = 4.0
+NAME_THREADS = 32
+_MOST_HEADS = 8  # of interim answers (1xx) in one piece of bytes
+
+
+class Pool(aiohttp.TCPConnector):
+    """Connections by host, port and scheme, without a limit of its own: `hosts` says what is in flight."""
+
+    def __init__(self, open_socket: OpenSocket, tls: ssl.SSLContext, resolver: AbstractResolver) -> None:
+        super().__init__(
+            limit=0,
+            keepalive_timeout=KEEP_ALIVE_S,
+            ssl=tls,
+            resolver=resolver,
+            socket_factory=open_socket,
+        )
+        self._factory = functools.partial(_handler, loop=self._loop)
+
+    async def connect(
+        self,
+        req: ClientRequest,
+        traces: list[Any],
+        timeout: aiohttp.ClientTimeout,  # noqa: ASYNC109 – the library's signature
+    ) -> Connection:
+        """A connection on which nothing has come yet, kept or new; says so to the request at hand."""
+        flight = connecting.get()
+        while True:
+            connection = await super().connect(req, traces, timeout)
+            is_new = flight is None or flight.opened > 0
+            if is_new or (connection.protocol is not None and not connection.protocol.should_close):
+                break
+            connection.close()
+        if flight is not None:
+            flight.connected = True
+        return connection
+
+
+class _Handler(ResponseHandler):
+    def data_received(self, data: bytes) -> None:
+        for _ in range(_MOST_HEADS):
+            head, end, data = data.partition(b"\r\n\r\n")
+            super().data_received(head + end)
+            if not data or self.exception() is not None:
+                return
+        super().data_received(data)
+
+    def set_exception(self, exc: BaseException, *cause: BaseException) -> None:
+        super().set_exception(exc, *cause)
+        if self._payload is not None:
+            # Soon, not now: what came before the fault is read first.
+            self._loop.call_soon(_break, self._payload)
+
+
+def _break(body: aiohttp.StreamReader) -> None:
+    if not body.is_eof() and body.exception() is None:
+        body.set_exception(aiohttp.ClientPayloadError("the body is broken"))
+
+
+def _handler(loop: asyncio.AbstractEventLoop) -> ResponseHandler:
+    return _Handler(loop)
+
+
+class Names(AbstractResolver):
+    """The system's name service, on threads of its own."""
+
+    def __init__(self) -> None:
+        self._threads = ThreadPoolExecutor(NAME_THREADS, thread_name_prefix="names")
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
+    ) -> list[ResolveResult]:
+        """Every address of `host`. Raises `socket.gaierror`."""
+        # As bytes: Python would put a text through its own, older IDNA and raise what is no OSError.
+        name = host.encode()
+        look_up = functools.partial(
+            socket.getaddrinfo, name, port, family, socket.SOCK_STREAM, flags=socket.AI_ADDRCONFIG
+        )
+        found = await asyncio.get_running_loop().run_in_executor(self._threads, look_up)
+        return [
+            ResolveResult(hostname=host, host=str(target[0]), port=port, family=kind, proto=protocol, flags=0)
+            for kind, _, protocol, _, target in found
+        ]
+
+    async def close(self) -> None:
+        """Let go of the threads; a lookup that hangs ends with its own time-out."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+
+def tls_context() -> ssl.SSLContext:
+    """Certificates and names verified against the system's authorities, TLS 1.2 or newer."""
+    context = ssl.create_default_context()
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.set_alpn_protocols(["http/1.1"])
+    return context

@@ -1,0 +1,60 @@
+"""For every address: what Python knows to be private is refused, however it is wrapped."""
+
+from __future__ import annotations
+
+import ipaddress
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.outbound.guard import Guard
+
+_v4 = st.integers(0, 2**32 - 1).map(ipaddress.IPv4Address)
+_near_private = st.sampled_from(
+    ["10.0.0.0/8", "127.0.0.0/8", "169.254.0.0/16", "172.16.0.0/12", "192.168.0.0/16", "224.0.0.0/4"]
+).flatmap(
+    lambda text: st.integers(
+        int(ipaddress.IPv4Network(text)[0]) - 3, int(ipaddress.IPv4Network(text)[0]) + 3
+    ).map(ipaddress.IPv4Address)
+)
+_v6 = st.integers(0, 2**128 - 1).map(ipaddress.IPv6Address)
+
+
+def _wrapped(inner: ipaddress.IPv4Address) -> list[str]:
+    bits = int(inner)
+    return [
+        str(ipaddress.IPv6Address(number))
+        for number in (
+            0xFFFF_0000_0000 | bits,  # mapped
+            (0x64_FF9B << 96) | bits,  # NAT64
+            (0x2002 << 112) | (bits << 80) | 1,  # 6to4
+            (0x2001 << 112) | (0x0808_0808 << 64) | (bits ^ 0xFFFF_FFFF),  # Teredo's client
+        )
+    ]
+
+
+@given(_v4 | _near_private)
+def test_no_ipv4_address_that_is_not_global_is_allowed(address: ipaddress.IPv4Address) -> None:
+    if not address.is_global or address.is_multicast:
+        assert Guard().why_not(str(address)) is not None
+
+
+@given(_v6)
+def test_no_ipv6_address_that_is_not_global_is_allowed(address: ipaddress.IPv6Address) -> None:
+    if not address.is_global or address.is_multicast:
+        assert Guard().why_not(str(address)) is not None
+
+
+@given(_v4 | _near_private)
+def test_an_ipv4_address_inside_an_ipv6_address_is_judged_like_the_bare_one(
+    address: ipaddress.IPv4Address,
+) -> None:
+    bare = Guard().why_not(str(address)) is None
+    for text in _wrapped(address):
+        assert (Guard().why_not(text) is None) == bare, text
+
+
+@given(_v4)
+def test_an_address_is_allowed_when_its_network_is_opened(address: ipaddress.IPv4Address) -> None:
+    guard = Guard([ipaddress.ip_network(f"{address}/32")])
+    assert guard.why_not(str(address)) is None
