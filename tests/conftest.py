@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-pytest_plugins = ["tests.kafka"]
+pytest_plugins = ["tests.clickhouse", "tests.kafka"]
 
 
 @pytest.hookimpl(wrapper=True)

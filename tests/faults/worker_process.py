@@ -1,0 +1,77 @@
+"""A worker as the tests build it: the product's own, with three switches of theirs in the environment.
+
+`TEST_KILL_AT=point` ends the process with SIGKILL when it first reaches that point between two effects;
+`TEST_NAIVE_ACKS=1` acks in the order of finishing, without the ledger; `TEST_RESOLVE=port:ca.pem` takes
+every host name for a receiver on loopback whose certificates that authority signs.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import os
+import signal
+import ssl
+import sys
+
+import uvloop
+from aiohttp.abc import AbstractResolver, ResolveResult
+
+import app.main
+import app.stream.intake
+from app.kit import points
+from app.kit.logs import configure
+from app.kit.secrets import Secrets
+from app.outbound.agent import Outbound
+from app.outbound.courier import tls_context
+from app.settings import load
+from app.stream.ledger import Ledger
+
+
+class NaiveLedger(Ledger):
+    """What a ledger must not do: commit past a record that is still open."""
+
+    def finish(self, offset: int) -> int | None:
+        super().finish(offset)
+        return offset + 1
+
+
+class OnLoopback(AbstractResolver):
+    """Every name is 127.0.0.1 at one port."""
+
+    def __init__(self, port: int) -> None:
+        self._port = port
+
+    async def resolve(self, host: str, port: int = 0, family: int = 0) -> list[ResolveResult]:
+        return [ResolveResult(hostname=host, host="127.0.0.1", port=self._port, family=2, proto=6, flags=0)]
+
+    async def close(self) -> None:
+        """Nothing is held."""
+
+
+def kill_at(wanted: str, point: str) -> None:
+    """End this process at once when it stands at the wanted point."""
+    if point == wanted:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+def main(roles: list[str]) -> int:
+    """Run the roles as `postbacks worker` does."""
+    settings = load(os.environ)
+    configure("json", settings.log_level)
+    if wanted := os.environ.get("TEST_KILL_AT"):
+        points.on_reach = functools.partial(kill_at, wanted)
+    if os.environ.get("TEST_NAIVE_ACKS"):
+        app.stream.intake.Ledger = NaiveLedger  # type: ignore[misc]  # the switch of this test build
+    if resolve := os.environ.get("TEST_RESOLVE"):
+        port, _, authority = resolve.partition(":")
+        tls: ssl.SSLContext = tls_context()
+        tls.load_verify_locations(authority)
+        stand_in = functools.partial(Outbound, tls=tls, resolver=OnLoopback(int(port)))
+        app.main.Outbound = stand_in  # type: ignore[assignment,misc]  # likewise
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return runner.run(app.main.work(settings, roles, Secrets(os.environ, settings.secrets_dir)))
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1].split(",")))
