@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import tempfile
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -123,17 +124,15 @@ class Engine:
 
 
 def _insert(connection: Any, insert: Insert) -> Answer:
-    inserter = connection.send_insert(insert.sql, insert.format)
-    try:
-        if insert.data:
-            inserter.append(insert.data)
-        done = inserter.finish()
-    finally:
-        inserter.cancel()
+    """Insert through a file: chDB's `send_insert` says nothing when a constraint or a view fails."""
+    with tempfile.NamedTemporaryFile(prefix="postbacks-insert-") as file:
+        file.write(insert.data)
+        file.flush()
+        done = connection.query(insert.from_file(file.name))
     return Answer(
-        written_rows=done.rows_written,
-        written_bytes=done.bytes_written,
-        elapsed_ns=int(done.elapsed * 1e9),
+        written_rows=done.rows_read(),
+        written_bytes=done.bytes_read(),
+        elapsed_ns=int(done.elapsed() * 1e9),
     )
 
 

@@ -33,11 +33,17 @@ class Unreadable(ValueError):
 
 @dataclass(frozen=True)
 class Insert:
-    """An INSERT that brings its data: `sql` without FORMAT clause, the format's name, the data."""
+    """An INSERT that brings its data; `sql` ends with the columns, `settings` is its SETTINGS clause."""
 
     sql: str
+    settings: str
     format: str
     data: bytes
+
+    def from_file(self, path: str) -> str:
+        """The same statement with its data in a file."""
+        place = path.replace("\\", "\\\\").replace("'", "\\'")
+        return f"{self.sql} FROM INFILE '{place}' COMPRESSION 'none' {self.settings} FORMAT {self.format}"
 
 
 @dataclass(frozen=True)
@@ -71,21 +77,28 @@ def read(text: bytes) -> Insert | Statement:
 
 def _insert(text: bytes) -> Insert | None:
     """The parts of an INSERT; None for another statement, or when the rows come from a query or a file."""
-    format_at = -1
+    settings_at = format_at = -1
     for place, word in enumerate(_top_words(text)):
         if place == 0 and word.text != "INSERT":
             return None
         if format_at >= 0:
             after = _AFTER_FORMAT.match(text, word.end)
-            data_at = after.end() if after else word.end
-            return Insert(text[:format_at].decode(), text[word.start : word.end].decode(), text[data_at:])
+            name, data = text[word.start : word.end].decode(), text[after.end() if after else word.end :]
+            return _parts(text[:format_at], settings_at, name, data)
         if word.text in _ROWS_FROM_ELSEWHERE:
             return None
         if word.text == "VALUES":
-            return Insert(text[: word.start].decode(), "Values", text[word.end :])
+            return _parts(text[: word.start], settings_at, "Values", text[word.end :])
+        if word.text == "SETTINGS":
+            settings_at = word.start
         if word.text == "FORMAT":
             format_at = word.start
     return None
+
+
+def _parts(head: bytes, settings_at: int, form: str, data: bytes) -> Insert:
+    cut = settings_at if settings_at >= 0 else len(head)
+    return Insert(head[:cut].decode(), head[cut:].decode(), form, data)
 
 
 def _statement(text: bytes) -> Statement:
