@@ -24,7 +24,7 @@ from app.templates.ops import Op, Piece, is_moody, joined, run
 from app.templates.pairs import PairPlace, compile_pairs, read_pairs
 from app.templates.scan import Macro, Source, scan
 from app.templates.text import DOT_SEGMENT, Text, body_too_long, has_dot_segment, link_too_long
-from app.templates.units import skip_white, trim
+from app.templates.units import line_and_column, skip_white, trim
 
 Pieces = list[Piece]
 
@@ -59,7 +59,8 @@ class Program:
     """A compiled template.
 
     `scheme`, `host` (an IPv6 address in brackets) and `port` (None when the link names none) are where it
-    leads; `macros` are the names used in what is sent, without the `_` of raw ones.
+    leads; `macros` are the names used in what is sent, without the `_` of raw ones; faults of the body
+    belong to `body_part`.
     """
 
     def __init__(self, source: Source, link: Link, body: list[Op] | None, headers: Mapping[str, str]) -> None:
@@ -71,7 +72,7 @@ class Program:
         used = _used(source, link) + [("header", macro) for header in compiled for macro in header.macros]
         self.macros = frozenset(macro.name for _, macro in used)
         self._unknown = [(part, macro) for part, macro in used if not macro.known]
-        self._body_part: Part = source.kind
+        self.body_part: Part = source.kind
         self._before = link.scheme + link.authority.text
         self._path, self._path_at, self._query, self._body = link.path, link.path_at, link.query, body
         self._headers = [(header.name, header.value) for header in compiled]
@@ -111,7 +112,7 @@ class Program:
         if reason := link_too_long(_known(link)):
             raise TemplateFault("link", None, reason)
         if body is not None and (reason := body_too_long(_known(body))):
-            raise TemplateFault(self._body_part, None, reason)
+            raise TemplateFault(self.body_part, None, reason)
 
     def _refuse_unknown(self, facts: Facts) -> None:
         for part, macro in self._unknown:
@@ -166,14 +167,9 @@ def _compile_json(source: Source, omit_empty: bool) -> list[Op]:
         if after != end:
             raise JsonBreak(skip_white(units, after, end), "something follows the JSON")
     except JsonBreak as fault:
-        at = source.offsets[fault.at]
-        reason = f"the JSON breaks at {line_and_column(source, at)}: {fault.reason}"
-        raise TemplateFault("json", at, reason) from None
+        where = line_and_column(source, source.body, fault.at)
+        raise TemplateFault(
+            "json", source.offsets[fault.at], f"the JSON breaks at {where}: {fault.reason}"
+        ) from None
     place = JsonPlace("json", in_pair=False)
     return compile_omitting(units, node, place) if omit_empty else compile_written(units[start:end], place)
-
-
-def line_and_column(source: Source, at: int) -> str:
-    """Where a place of the template is within its body, as people count."""
-    before = source.template[source.offsets[source.body] : at]
-    return f"line {before.count(chr(10)) + 1}, column {len(before) - before.rfind(chr(10))}"

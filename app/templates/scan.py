@@ -110,9 +110,18 @@ def scan_header(value: str) -> list[Unit]:
     return units
 
 
+def macro_of(text: str) -> Macro | None:
+    """The macro that a whole text is; None when it is none."""
+    try:
+        macro = _read_macro(text, 0, "link")
+    except TemplateFault:
+        return None
+    return macro if macro is not None and macro.text == text else None
+
+
 def filters_of(written: str) -> tuple[FilterText, ...]:
     """The filters of a macro's `filters_text`."""
-    macro = _read_macro("{x" + written + "}", 0, "link")
+    macro = macro_of("{x" + written + "}")
     return macro.filters if macro else ()
 
 

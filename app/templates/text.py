@@ -86,6 +86,11 @@ def show(text: Text, secret: Secrets | None = None) -> str:
     return "".join([piece if isinstance(piece, str) else _shown(piece, secret) for piece in text])
 
 
+def secrets_in(text: Text) -> list[str]:
+    """The names of the secrets that have slots in the text."""
+    return [] if isinstance(text, str) else [piece.secret for piece in text if isinstance(piece, Slot)]
+
+
 def link_too_long(link: str) -> str | None:
     """Why a link must not be sent for its length, which is ASCII; None when it may."""
     return (

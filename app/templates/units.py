@@ -51,6 +51,17 @@ def runs(units: Sequence[Unit], start: int, end: int) -> Iterator[str | Macro]:
         yield "".join(text)
 
 
+def text_of_units(units: Sequence[Unit]) -> str:
+    """The units as they were written."""
+    return "".join([unit if isinstance(unit, str) else unit.text for unit in units])
+
+
+def line_and_column(source: Source, start: int, at: int) -> str:
+    """Where the unit `at` is, in lines and columns from the unit `start`, as people count."""
+    before = source.template[source.offsets[start] : source.offsets[at]]
+    return f"line {before.count(chr(10)) + 1}, column {len(before) - before.rfind(chr(10))}"
+
+
 def refuse_line_break(source: Source, start: int, end: int) -> None:
     """Raise `TemplateFault` for a line break in the link's own text."""
     at = find(source.units, "\r\n", start, end)
