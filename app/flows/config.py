@@ -15,7 +15,7 @@ from app.flows import fault as read
 from app.flows.compare import scalar
 from app.flows.fault import FlowFault, Members, refuse, within
 from app.flows.flow import Flow, Postback
-from app.flows.postback import EVENTS, compiled, is_macro_name, read_event, read_postback
+from app.flows.postback import EVENTS, compiled, is_macro_name, read_event, read_postback, tokens_of
 from app.flows.verdict import Verdict
 from app.leads.events import Scalar
 from app.leads.plain import NotPlain, kind, read_plain, shown
@@ -95,6 +95,7 @@ def _short_form(value: object, place: str) -> list[Postback]:
                     on=(event,),
                     template=link_text,
                     program=compiled(link_text, {}, False, where, ""),
+                    tokens=tokens_of(link_text),
                 )
             )
     return postbacks

@@ -14,12 +14,16 @@ from app.templates.program import Program
 
 @dataclass(frozen=True, slots=True)
 class Postback:
-    """One of a flow's postbacks, normalised. `on` holds known events, `wait` as `new`; times in seconds."""
+    """One of a flow's postbacks, normalised. `on` holds known events, `wait` as `new`; times in seconds.
+
+    `tokens` are the tokens that its template itself writes (`tokens.literal_tokens`).
+    """
 
     id: str
     on: tuple[str, ...]
     template: str
     program: Program = field(repr=False, compare=False)
+    tokens: frozenset[str] = field(default=frozenset(), repr=False)
     name: str = ""
     enabled: bool = True
     require: tuple[str, ...] = ()

@@ -13,6 +13,7 @@ from typing import Any
 from app.flows import fault as read
 from app.flows.fault import refuse, within
 from app.flows.flow import Postback
+from app.flows.tokens import literal_tokens
 from app.flows.verdict import read_header_name, read_verdict
 from app.flows.when import read_when
 from app.leads.plain import kind, shown
@@ -49,6 +50,10 @@ _NEUTRAL: Mapping[str, object] = {
     "sign_with": None,
 }
 """Keys of the contract that nothing obeys yet, with the one value that asks for nothing."""
+_FRAMING = frozenset(
+    ("content-length", "transfer-encoding", "connection", "keep-alive", "te", "trailer", "upgrade", "expect")
+)
+"""RFC 9110, sections 7.6.1, 8.6 and 10.1.1: a wrong one cuts the request in two."""
 
 
 def read_postback(value: object, place: str) -> Postback:
@@ -69,6 +74,7 @@ def read_postback(value: object, place: str) -> Postback:
         on=_events(read.needed(told, "on", place), within(place, "on")),
         template=template,
         program=compiled(template, headers, omit_empty, within(place, "template"), within(place, "headers")),
+        tokens=tokens_of(template),
         headers=headers,
         **_retry(told.get("retry", {}), within(place, "retry")),
         **optional,
@@ -119,12 +125,19 @@ def compiled(template: str, headers: Mapping[str, str], omit_empty: bool, place:
         refuse(place, f"{fault.reason} (in its {fault.part} part{where})")
 
 
+def tokens_of(template: str) -> frozenset[str]:
+    """The tokens that a template which compiles itself writes."""
+    return frozenset(token for _, token in literal_tokens(template))
+
+
 def _headers(value: object, place: str) -> dict[str, str]:
     headers: dict[str, str] = {}
     for key, told in read.members(value, place).items():
         read_header_name(key, within(place, key))
         if not isinstance(told, str):
             refuse(within(place, key), f"expected a text, got {kind(told)}")
+        if key.lower() in _FRAMING:
+            refuse(within(place, key), "says how the message is framed, which is never a flow's to say")
         if any(key.lower() == other.lower() for other in headers):
             refuse(within(place, key), "this header stands twice")
         headers[key] = told

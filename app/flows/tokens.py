@@ -6,18 +6,23 @@ Telegram bot's `/bot<digits>:…`; an `id` that is `digits-[0-9a-f]{16,}`, or 24
 `[A-Za-z0-9_-]` with a letter and a digit; and the headers `Authorization`, `*-token` and `*-key`.
 
 A rendered request does not show which of its text the template wrote and which a macro brought. Whoever
-knows gives the literal ones as `only`: then an id that a macro brought stays readable.
+has the template gives its literal tokens as `only`: then an id that a macro brought stays readable.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable, Mapping
-from urllib.parse import unquote_plus
+from urllib.parse import unquote, unquote_plus
+
+from app.templates.scan import scan
 
 MASK = "•••"
 
 Span = tuple[int, int]
+
+_MACRO = "\0"
+"""What stands for a macro while a template is searched."""
 
 _NAMES = frozenset(("access_token", "token", "key", "api_key", "secret"))
 _bot = re.compile(r"/bot[0-9]+(?::|%3[Aa])([^/?#&]+)")
@@ -52,6 +57,23 @@ def find_form_tokens(body: str) -> list[Span]:
 def find_json_tokens(body: str) -> list[Span]:
     """Where a JSON body holds tokens, in order: texts alone, without their quotes."""
     return [found.span(1) for found in _member.finditer(body) if found[1]]
+
+
+def literal_tokens(template: str) -> list[tuple[int, str]]:
+    """The tokens that a template itself writes: the place of each in code points, and its text unescaped.
+
+    A value with a macro in it is none. Raises `TemplateFault`.
+    """
+    source = scan(template)
+    text = "".join([unit if isinstance(unit, str) else _MACRO for unit in source.units])
+    spans = find_tokens(text[: source.split])
+    if source.kind != "link":
+        find = find_form_tokens if source.kind == "form" else find_json_tokens
+        spans += [(source.body + start, source.body + end) for start, end in find(text[source.body :])]
+    found = [(start, text[start:end].strip()) for start, end in spans]
+    return [
+        (source.offsets[start], unquote(token)) for start, token in found if token and _MACRO not in token
+    ]
 
 
 def mask_link(link: str, only: Collection[str] | None = None) -> str:
@@ -95,7 +117,7 @@ def _is_token_id(value: str) -> bool:
 def _masked(text: str, spans: Iterable[Span], only: Collection[str] | None) -> str:
     parts, done = [], 0
     for start, end in spans:
-        if start < done or (only is not None and text[start:end] not in only):
+        if start < done or (only is not None and unquote(text[start:end]).strip() not in only):
             continue
         parts += [text[done:start], MASK]
         done = end

@@ -1,0 +1,276 @@
+"""Flow configs: both forms, what each key may hold, and where and why a config is refused."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from app.flows.config import Flow, FlowFault, parse
+from app.flows.postback import slug_of
+from app.flows.verdict import Verdict
+
+LINK = "https://t.example/p?c={click}"
+CONTRACT: dict[str, Any] = {
+    "flow_id": "F-7",
+    "name": "Summer UA",
+    "enabled": True,
+    "params": {"pixel": "123"},
+    "log_skips": "fired",
+    "postbacks": [
+        {
+            "id": "fb",
+            "name": "Facebook pixel",
+            "on": ["new"],
+            "template": 'https://graph.facebook.com/v26.0/{param.pixel}/events|JSON|{"id":"{id}"}',
+            "enabled": True,
+            "require": ["click"],
+            "when": {"geo": ["UA", "PL"], "price": {"min": 1}},
+            "repeat": "on_change",
+            "headers": {"Authorization": "Bearer {secret.fb}"},
+            "omit_empty": True,
+            "mask": True,
+            "delay_s": 0,
+            "timeout_s": 10,
+            "retry": {"max_attempts": 12, "deadline_s": 86400},
+            "on_newer": "send",
+            "verdict": [{"status": "200", "json": "code", "not": 0, "then": "final"}],
+            "rate_limit_per_s": None,
+            "idempotency_header": None,
+            "sign_with": None,
+        }
+    ],
+}
+
+
+def flow_of(**changes: Any) -> Flow:
+    return parse(json.dumps({"flow_id": "F", **changes}).encode(), version=7)
+
+
+def postback(**fields: Any) -> dict[str, Any]:
+    return {"id": "p", "on": ["new"], "template": LINK, **fields}
+
+
+def fault_of(value: bytes) -> FlowFault:
+    with pytest.raises(FlowFault) as raised:
+        parse(value)
+    return raised.value
+
+
+def refused(**changes: Any) -> FlowFault:
+    return fault_of(json.dumps({"flow_id": "F", **changes}).encode())
+
+
+def test_the_config_of_the_contract_is_read() -> None:
+    flow = parse(json.dumps(CONTRACT).encode(), version=7)
+    (fb,) = flow.postbacks
+    assert (flow.flow_id, flow.name, flow.enabled, flow.version) == ("F-7", "Summer UA", True, 7)
+    assert (flow.params, flow.log_skips) == ({"pixel": "123"}, "fired")
+    assert (fb.id, fb.name, fb.on, fb.require) == ("fb", "Facebook pixel", ("new",), ("click",))
+    assert (fb.timeout_s, fb.max_attempts, fb.deadline_s) == (10, 12, 86400)
+    assert [one.field for one in fb.when] == ["geo", "price"]
+    assert fb.verdict == (Verdict(then="final", status="200", json="code", not_=(0,)),)
+    assert fb.program.host == "graph.facebook.com"
+
+
+def test_what_is_left_out_has_the_contract_s_defaults() -> None:
+    flow = flow_of(postbacks=[postback()])
+    (one,) = flow.postbacks
+    assert (flow.name, flow.enabled, flow.log_skips) == ("F", True, "fired")
+    assert (one.enabled, one.repeat, one.omit_empty, one.mask) == (True, "on_change", False, True)
+    assert (one.timeout_s, one.max_attempts, one.deadline_s) == (10.0, 8, 259_200.0)
+    assert flow_of().postbacks == ()
+
+
+def test_the_short_form_makes_a_postback_of_each_link() -> None:
+    flow = flow_of(
+        postbacks={"new": LINK, "approve": [LINK, f"{LINK}|JSON|{{}}"], "goal:dep": [LINK], "wait": LINK}
+    )
+    made = [(one.id, one.on) for one in flow.postbacks]
+    assert made == [
+        ("new", ("new",)),
+        ("approve", ("approve",)),
+        ("approve-2", ("approve",)),
+        ("goal:dep", ("goal:dep",)),
+        ("wait", ("new",)),
+    ]
+
+
+def test_without_an_id_the_slug_of_the_name_is_one() -> None:
+    named = [{**postback(), "name": name} for name in ("Facebook pixel", "Фейсбук №2!")]
+    for one in named:
+        del one["id"]
+    assert [one.id for one in flow_of(postbacks=named).postbacks] == ["facebook-pixel", "фейсбук-2"]
+    assert slug_of(" --A_b  c-- ") == "a-b-c"
+
+
+def test_wait_is_read_as_new_and_an_entry_counts_once() -> None:
+    (one,) = flow_of(postbacks=[postback(on=["wait", "new", "goal:a", "goal", "price", "any"])]).postbacks
+    assert one.on == ("new", "goal:a", "goal", "price", "any")
+
+
+def test_a_blank_name_or_id_counts_as_missing() -> None:
+    flow = flow_of(name=" ", postbacks=[postback(id="", name="A b", repeat="")])
+    assert (flow.name, flow.postbacks[0].id, flow.postbacks[0].repeat) == ("F", "a-b", "on_change")
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        (b"", "not JSON"),
+        (b"{", "not JSON"),
+        (b"\xff", "not UTF-8"),
+        (b"[]", "expected an object, got an array"),
+        (b"null", "expected an object, got null"),
+        (b'{"flow_id":' * 5000, "nested deeper than 64"),
+        (b'{"flow_id":"F","params":{"a":NaN}}', "NaN"),
+        (b'{"flow_id":"F","flow_id":"G"}', "flow_id: this key stands twice"),
+        (
+            b'{"flow_id":"F","postbacks":{"new":"https://a/","new":"https://b/"}}',
+            "postbacks.new: this key stands twice",
+        ),
+        (b'{"flow_id":"' + b"x" * 1_100_000 + b'"}', "over the limit of 1048576"),
+    ],
+)
+def test_what_is_no_config_at_all_is_refused_with_its_reason(value: bytes, said: str) -> None:
+    assert said in str(fault_of(value))
+
+
+@pytest.mark.parametrize(
+    ("changes", "place", "said"),
+    [
+        ({"flow_id": None}, "flow_id", "expected a text"),
+        ({"flow_id": " "}, "flow_id", "missing"),
+        ({"flow_id": "a\n"}, "flow_id", "line breaks"),
+        ({"flow_id": " a"}, "flow_id", "white space"),
+        ({"flow_id": "x" * 201}, "flow_id", "over the limit of 200"),
+        ({"name": 5}, "name", "expected a text, got a number"),
+        ({"enabled": "yes"}, "enabled", "expected true or false, got a text"),
+        ({"enabled": 1}, "enabled", "expected true or false"),
+        ({"log_skips": "none"}, "log_skips", 'unknown "none"'),
+        ({"log_skip": "all"}, "log_skip", "did you mean log_skips?"),
+        ({"params": []}, "params", "expected an object"),
+        ({"params": {"a": {}}}, "params.a", "expected a text, a number, a boolean or null, got an object"),
+        ({"params": {"a b": 1}}, "params.a b", "a parameter is named"),
+        ({"params": {"a": 2**64}}, "params.a", "an integer outside"),
+        ({"postbacks": "https://a/"}, "postbacks", "expected a list of postbacks or an object of links"),
+        ({"postbacks": None}, "postbacks", "got null"),
+        ({"postbacks": {"sale": LINK}}, "postbacks.sale", 'unknown event "sale"'),
+        ({"postbacks": {"aprove": LINK}}, "postbacks.aprove", "did you mean approve?"),
+        ({"postbacks": {"new": {}}}, "postbacks.new", "expected a text, got an object"),
+        ({"postbacks": {"new": []}}, "postbacks.new", "an empty list"),
+        ({"postbacks": {"new": [LINK, 5]}}, "postbacks.new[1]", "expected a text, got a number"),
+        ({"postbacks": {"new": "ftp://a/"}}, "postbacks.new", ""),
+        ({"postbacks": [5]}, "postbacks[0]", "expected an object, got a number"),
+        (
+            {"postbacks": [postback(), postback()]},
+            "postbacks[1].id",
+            '"p" is the id of postbacks[0] too',
+        ),
+    ],
+)
+def test_a_flow_is_refused_with_the_place_and_the_reason(
+    changes: dict[str, Any], place: str, said: str
+) -> None:
+    fault = refused(**changes)
+    assert (fault.place, said in fault.reason) == (place, True), str(fault)
+
+
+@pytest.mark.parametrize(
+    ("fields", "place", "said"),
+    [
+        ({"on": ...}, ".on", "missing"),
+        ({"template": ...}, ".template", "missing"),
+        ({"template": "  "}, ".template", "missing"),
+        ({"id": ...}, "", "needs an id or a name"),
+        ({"id": ..., "name": "!!!"}, ".id", "no letter or digit"),
+        ({"on": "new"}, ".on", 'expected a list of events such as ["new"], got a text'),
+        ({"on": []}, ".on", "an empty list"),
+        ({"on": ["new", "aprove"]}, ".on[1]", "did you mean approve?"),
+        ({"on": ["goal:"]}, ".on[0]", "unknown event"),
+        ({"on": [1]}, ".on[0]", "expected a text"),
+        ({"tempalte": "x"}, ".tempalte", "did you mean template?"),
+        ({"template": "https://a/?x={id|lwer}"}, ".template", "lower"),
+        ({"template": "https://{click}/"}, ".template", "in its link part, at character"),
+        ({"template": LINK + '|JSON|{"a":'}, ".template", "in its json part"),
+        ({"headers": {"X": "{click|nope}"}}, ".headers", "X"),
+        ({"headers": {"A b": "x"}}, ".headers.A b", "is no header name"),
+        ({"headers": {"X": 5}}, ".headers.X", "expected a text"),
+        ({"headers": {"X-A": "1", "x-a": "2"}}, ".headers.x-a", "this header stands twice"),
+        ({"headers": {"Content-Length": "1"}}, ".headers.Content-Length", "framed"),
+        ({"enabled": None}, ".enabled", "expected true or false, got null"),
+        ({"repeat": "never"}, ".repeat", "Known are on_change, always"),
+        ({"omit_empty": 1}, ".omit_empty", "expected true or false"),
+        ({"mask": "no"}, ".mask", "expected true or false"),
+        ({"timeout_s": 0.5}, ".timeout_s", "0.5 is not within 1 … 30 seconds"),
+        ({"timeout_s": 31}, ".timeout_s", "not within"),
+        ({"timeout_s": "10"}, ".timeout_s", "expected a number, got a text"),
+        ({"timeout_s": True}, ".timeout_s", "expected a number, got a boolean"),
+        ({"retry": {"max_attempts": 0}}, ".retry.max_attempts", "0 is not within"),
+        ({"retry": {"max_attempts": 2.5}}, ".retry.max_attempts", "expected a whole number, got 2.5"),
+        ({"retry": {"deadline_s": 0}}, ".retry.deadline_s", "no time"),
+        ({"retry": {"deadline_s": -1}}, ".retry.deadline_s", "not within"),
+        ({"retry": {"max_atempts": 1}}, ".retry.max_atempts", "did you mean max_attempts?"),
+        ({"retry": {"waits_s": [5, 300]}}, ".retry.waits_s", "not supported yet"),
+        ({"delay_s": 5}, ".delay_s", "not supported yet"),
+        ({"delay_s": False}, ".delay_s", "not supported yet"),
+        ({"delay_s": None}, ".delay_s", "not supported yet"),
+        ({"on_newer": "drop"}, ".on_newer", "not supported yet"),
+        ({"rate_limit_per_s": 0}, ".rate_limit_per_s", "not supported yet"),
+        ({"idempotency_header": "Idempotency-Key"}, ".idempotency_header", "not supported yet"),
+        ({"sign_with": "secret"}, ".sign_with", "not supported yet"),
+        ({"require": "click"}, ".require", "expected a list"),
+        ({"require": ["click", "meta"]}, ".require[1]", "unknown macro"),
+        ({"require": ["{click}"]}, ".require[0]", "did you mean click?"),
+        ({"require": ["secret.fb"]}, ".require[0]", "looked up at sending"),
+        ({"when": []}, ".when", "expected an object"),
+        ({"when": {"country": "UA"}}, ".when.country", "unknown field"),
+        ({"when": {"utm_sorce": "fb"}}, ".when.utm_sorce", "did you mean utm_source?"),
+        ({"when": {"tag.": "fb"}}, ".when.tag.", "unknown field"),
+        ({"when": {"geo": []}}, ".when.geo", "an empty list"),
+        ({"when": {"geo": [["UA"]]}}, ".when.geo[0]", "expected a text"),
+        ({"when": {"geo": {}}}, ".when.geo", "expected a value"),
+        ({"when": {"geo": {"is": "UA"}}}, ".when.geo.is", "unknown key"),
+        ({"when": {"price": {"min": "1"}}}, ".when.price.min", "expected a number, got a text"),
+        ({"when": {"price": {"min": 2, "max": 1}}}, ".when.price", "never hold"),
+        ({"when": {"geo": {"not": []}}}, ".when.geo.not", "an empty list"),
+        ({"verdict": {}}, ".verdict", "expected a list of rules"),
+        ({"verdict": [{"status": "200"}]}, ".verdict[0].then", "missing"),
+        ({"verdict": [{"then": "ok"}]}, ".verdict[0]", "a rule needs"),
+        ({"verdict": [{"status": "2x", "then": "ok"}]}, ".verdict[0].status", "is no status"),
+        ({"verdict": [{"status": "200", "then": "good"}]}, ".verdict[0].then", "Known are ok, retry"),
+        ({"verdict": [{"status": "200", "is": 1, "then": "ok"}]}, ".verdict[0].is", "neither is named"),
+        ({"verdict": [{"json": "a..b", "then": "ok"}]}, ".verdict[0].json", "is no path"),
+        ({"verdict": [{"json": "a", "header": "X", "then": "ok"}]}, ".verdict[0]", "two rules"),
+        ({"verdict": [{"header": "a b", "then": "ok"}]}, ".verdict[0].header", "is no header name"),
+        ({"verdict": [{"match": "(", "then": "ok"}]}, ".verdict[0].match", "no regular expression"),
+        ({"verdict": [{"match": "(a+)+$", "then": "ok"}]}, ".verdict[0].match", "a repeat inside a repeat"),
+        ({"verdict": [{"match": r"(a)\1", "then": "ok"}]}, ".verdict[0].match", "a back reference"),
+        ({"verdict": [{"match": "a" * 501, "then": "ok"}]}, ".verdict[0].match", "over the limit of 500"),
+    ],
+)
+def test_a_postback_is_refused_with_the_place_and_the_reason(
+    fields: dict[str, Any], place: str, said: str
+) -> None:
+    told = {key: value for key, value in postback(**fields).items() if value is not ...}
+    fault = refused(postbacks=[postback(id="first"), told])
+    assert (fault.place, said in fault.reason) == (f"postbacks[1]{place}", True), str(fault)
+
+
+def test_keys_that_nothing_obeys_yet_may_say_that_they_ask_for_nothing() -> None:
+    neutral = {"delay_s": 0, "on_newer": "send", "rate_limit_per_s": None, "sign_with": None}
+    assert flow_of(postbacks=[postback(**neutral, retry={"waits_s": None})]).postbacks
+
+
+@pytest.mark.parametrize(
+    "match", ["code=0", r"^\s*OK\b", "(?i)error|fail", r'"status"\s*:\s*"(ok|done)"', "a{1,5}b+", "(ab){2}c*"]
+)
+def test_a_regular_expression_that_ends_is_taken(match: str) -> None:
+    (one,) = flow_of(postbacks=[postback(verdict=[{"match": match, "then": "ok"}])]).postbacks
+    assert one.verdict[0].match == match
+
+
+def test_a_token_that_the_template_writes_is_known_to_its_postback() -> None:
+    (one,) = flow_of(postbacks={"new": "https://t.example/?token=T|x&key={click}&id={id}"}).postbacks
+    assert one.tokens == {"T|x"}
