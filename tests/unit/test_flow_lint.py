@@ -1,0 +1,120 @@
+"""What lint says about flows that are valid but may not do what their author means."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from app.flows.config import FlowFault
+from app.flows.lint import lint
+
+LINK = "https://t.example/p?c={click}"
+
+
+def said(*postbacks: Any, **flow: Any) -> list[tuple[str, str]]:
+    """The warnings as place and text."""
+    told = {"flow_id": "F", "postbacks": list(postbacks), **flow}
+    return [(warning.place, warning.text) for warning in lint(json.dumps(told).encode())]
+
+
+def postback(**fields: Any) -> dict[str, Any]:
+    return {"id": "p", "on": ["new"], "template": LINK, **fields}
+
+
+def test_a_flow_that_does_what_it_says_has_no_warnings() -> None:
+    told = postback(headers={"Authorization": "Bearer {secret.fb}"}, require=["click"])
+    assert said(told, postback(id="q", on=["approve", "price"], template=LINK + "&p={price}")) == []
+
+
+def test_a_config_that_is_refused_is_refused_here_too() -> None:
+    with pytest.raises(FlowFault):
+        lint(b"{}")
+
+
+@pytest.mark.parametrize("template", ["https://t.example/?token=T", "https://t.example/bot12:AA/x"])
+def test_a_token_in_a_link_belongs_into_a_secret(template: str) -> None:
+    ((place, text),) = said(postback(template=template))
+    assert place == "postbacks[0].template"
+    assert "put it into a secret" in text
+    assert said(postback(template="https://t.example/?token={secret.t}&key={click}")) == []
+
+
+def test_a_token_in_a_header_belongs_into_a_secret() -> None:
+    ((place, text),) = said(postback(headers={"Authorization": "Bearer abc"}))
+    assert place == "postbacks[0].headers.Authorization"
+    assert "put it into a secret" in text
+
+
+def test_an_unknown_macro_is_named_with_the_nearest() -> None:
+    ((place, text),) = said(postback(template="https://t.example/?c={clik}"))
+    assert place == "postbacks[0].template"
+    assert "{clik}" in text
+    assert "{click}" in text
+
+
+def test_places_in_the_short_form_are_its_own() -> None:
+    warnings = said(
+        postbacks={
+            "new": LINK,
+            "approve": [LINK, "https://t.example/?c={clik}"],
+            "hold": "https://t.example/?c={clic}",
+        }
+    )
+    assert [place for place, _ in warnings] == ["postbacks.approve[1]", "postbacks.hold"]
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({"on": ["goal"]}, "goal may come again"),
+        ({"on": ["new", "goal:dep"]}, "goal:dep may come again"),
+        ({"on": ["any"]}, "any may come again"),
+        ({"on": ["new"], "repeat": "always"}, "repeat is always"),
+        ({"on": ["goal"], "repeat": "always"}, "add {event_id}"),
+        ({"on": ["goal"], "template": LINK + "&e={event_id}"}, "{event_id} alone makes no request differ"),
+        ({"on": ["price"]}, "neither {price} nor {event_id}"),
+    ],
+)
+def test_an_event_that_comes_again_needs_something_that_tells_the_two_apart(
+    fields: dict[str, Any], words: str
+) -> None:
+    ((_, text),) = said(postback(**fields))
+    assert words in text
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"on": ["goal"], "template": LINK + "&t={time}"},
+        {"on": ["goal"], "template": LINK + "&t={event_id|sha256}", "repeat": "always"},
+        {"on": ["goal"], "template": LINK + "&t={event_id}", "repeat": "on_change"},
+        {"on": ["new"], "template": LINK + "&r={random}", "repeat": "always"},
+        {"on": ["price"], "template": LINK + "&p={cash}"},
+    ],
+)
+def test_what_tells_the_two_apart_silences_the_warning(fields: dict[str, Any]) -> None:
+    assert said(postback(**fields)) == []
+
+
+def test_an_enabled_flow_that_sends_nothing_is_pointed_out() -> None:
+    assert "the flow has no postbacks" in said()[0][1]
+    assert "all postbacks are disabled" in said(postback(enabled=False))[0][1]
+    assert said(enabled=False) == []
+
+
+def test_a_required_macro_that_can_never_have_a_value_is_pointed_out() -> None:
+    told = postback(require=["param.a", "geo", "tag.subid", "clik"], when={"geo": None, "subid": [None]})
+    warnings = dict(said(told, params={"a": None}))
+    assert "params has no a" in warnings["postbacks[0].require[0]"]
+    assert "a lead without geo" in warnings["postbacks[0].require[1]"]
+    assert "a lead without tag.subid" in warnings["postbacks[0].require[2]"]
+    assert "did you mean click?" in warnings["postbacks[0].require[3]"]
+
+
+def test_a_parameter_that_the_flow_lacks_is_pointed_out() -> None:
+    template = "https://t.example/{param.pixel}"
+    assert said(postback(template=template), params={"pixel": "1"}) == []
+    ((_, text),) = said(postback(template=template))
+    assert "{param.pixel} is always empty" in text
