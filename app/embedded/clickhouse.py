@@ -30,7 +30,7 @@ from app.embedded.http import Reply, Said, call_of, reply_of_fault, reply_to
 
 _HOST = "127.0.0.1"
 _MAX_BODY_BYTES = 1 << 30
-_STOP_S = 10.0  # a statement still running at a stop is waited for so long, then the process ends
+_STOP_S = 10.0  # a stop that hangs for so long ends the process
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
 

@@ -18,6 +18,7 @@ from typing import Any
 from app.embedded.sql import Insert, Statement
 
 STD_EXCEPTION = 1001  # ClickHouse's code for an error that has none
+_GRACE_S = 1.0
 _SETTING = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _CODE = re.compile(r"Code: (\d+)")
 
@@ -77,9 +78,19 @@ class Engine:
         return await asyncio.get_running_loop().run_in_executor(self._thread, self._run, call)
 
     async def stop(self) -> None:
-        """Close the data folder, after the statement that runs now."""
-        await asyncio.get_running_loop().run_in_executor(self._thread, self._close)
+        """Close the data folder; a statement that goes on for longer than a second is ended."""
+        closing = asyncio.get_running_loop().run_in_executor(self._thread, self._close)
+        if not (await asyncio.wait([closing], timeout=_GRACE_S))[0]:
+            await asyncio.to_thread(self._end_statements)
+        await closing
         self._thread.shutdown()
+
+    def _end_statements(self) -> None:
+        connection = self._chdb.connect(self._folder)
+        try:
+            connection.query("KILL QUERY WHERE query NOT LIKE 'KILL QUERY%' ASYNC")
+        finally:
+            connection.close()
 
     def _open(self) -> None:
         try:
@@ -94,7 +105,7 @@ class Engine:
             self._anchor = chdb.connect(self._folder)
         except Exception as error:
             raise EngineMissing(
-                f"the data folder {self._folder} cannot be used: {error}. "
+                f"the data folder {self._folder} cannot be used: {' '.join(str(error).split())}. "
                 "One process holds one folder: stop the other, or name another with --data"
             ) from None
         shown = self._anchor.query("SELECT version(), timezone()", "TabSeparated").bytes().decode()
