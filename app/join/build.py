@@ -159,6 +159,7 @@ def _delivery(postback: Postback) -> Delivery:
         deadline_s=postback.deadline_s,
         verdict=postback.verdict,
         mask=postback.mask,
+        tokens=tuple(sorted(postback.tokens)),
     )
 
 

@@ -50,13 +50,18 @@ class Origin(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Delivery(msgspec.Struct, frozen=True, omit_defaults=True):
-    """How the postback wants its request to be delivered (keys of the flow config, normalised)."""
+    """How the postback wants its request to be delivered (keys of the flow config, normalised).
+
+    `tokens` are those that its template itself writes, which are masked where the request is shown; None:
+    not known, so whatever looks like one is.
+    """
 
     timeout_s: float = 10.0
     max_attempts: int = 8
     deadline_s: float = 259_200.0
     verdict: tuple[Verdict, ...] = ()
     mask: bool = True
+    tokens: tuple[str, ...] | None = None
 
 
 class Request(msgspec.Struct, frozen=True, omit_defaults=True):

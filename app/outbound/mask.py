@@ -1,19 +1,18 @@
 """What is shown of a request and of its answer: no secret, and no token unless the postback says so.
 
-A request is shown with `•••` for each slot. Tokens that people pasted into links, forms and headers are
-masked as well (`app.flows.tokens`), unless the postback has `mask: false`. A receiver may say back what it
-was sent, in a body, in `Location`, in a header: so every secret's value is looked for in what comes back,
-as it is and in the ways in which servers write it (percent-encoded, in JSON, in HTML), and so is each
-masked token.
+A request is shown with `•••` for each slot. Tokens that people pasted into links, bodies and headers are
+masked as well (`app.flows.tokens`), unless the postback has `mask: false`; a macro's value that only looks
+like a token stays readable. A receiver may say back what it was sent, in a body, in `Location`, in a
+header: so every secret's value is looked for in what comes back, as it is and in the ways in which servers
+write it (percent-encoded, in JSON, in HTML), and so is each masked token.
 """
 
 from __future__ import annotations
 
-import html
-import json
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Iterator, Mapping
 from functools import lru_cache
-from urllib.parse import quote, quote_plus, unquote_plus
+from urllib.parse import unquote_plus
 
 import msgspec
 
@@ -30,13 +29,17 @@ from app.flows.tokens import (
 )
 from app.kit.secrets import Secrets
 from app.messages.request import Request
-from app.templates.encode import percent, percent_path
+from app.templates.encode import percent
 from app.templates.pipeline import SecretMissing
 from app.templates.text import Slot, Text, fill
 
 # A shorter one is looked for in the request alone: in an answer it would hide what is not it.
 _SHORTEST_TOKEN = 8
 _SHORTEST_REST = 4
+_plain = re.compile(r"[0-9A-Za-z]+")  # what no server writes in another way
+_NAMED = {"&": ("&amp;",), "<": ("&lt;",), ">": ("&gt;",), '"': ("&quot;",), "'": ("&apos;",), " ": ("+",)}
+_BACKSLASH = r"(?:\\|%(?:25)*5[Cc])"
+_SHORT_ESCAPES = {"\n": "n", "\r": "r", "\t": "t"}
 _LINK_HEADERS = frozenset(("location", "content-location", "referer"))
 
 
@@ -54,8 +57,9 @@ def shown(request: Request) -> Shown:
     headers = {name: _open(text) for name, text in request.headers.items()}
     if not request.delivery.mask:
         return Shown(link, headers, body)
+    only = request.delivery.tokens
     mask_body = mask_json if _is_json(headers) else mask_form
-    return Shown(mask_link(link), mask_headers(headers), mask_body(body) if body else "")
+    return Shown(mask_link(link, only), mask_headers(headers), mask_body(body, only) if body else "")
 
 
 class Hiding:
@@ -63,23 +67,23 @@ class Hiding:
 
     def __init__(self, request: Request, secrets: Secrets) -> None:
         self._masks_tokens = request.delivery.mask
-        words = set(_forms(secrets.known()))
-        words.update(_forms(frozenset(_filtered(request, secrets))))
+        values = {*secrets.known(), *_filtered(request, secrets)}
         if self._masks_tokens:
-            words.update(_forms(frozenset(_tokens(request))))
-        self._words = sorted(words, key=len, reverse=True)
+            values.update(_tokens(request))
+        self._values = sorted(values, key=len, reverse=True)
 
     def text(self, text: str) -> str:
         """The text without any of them."""
-        for word in self._words:
-            if word in text:
-                text = text.replace(word, MASK)
+        for value in self._values:
+            run, written = _finder(value)
+            if run in text:
+                text = written.sub(MASK, text)
         return text
 
     def cut_text(self, text: str) -> str:
         """The same for a text that was cut off: what may be the first half of one goes as well."""
         text = self.text(text)
-        for word in self._words:
+        for word in (word for value in self._values for word in (value, percent(value))):
             for length in range(min(len(word) - 1, len(text)), _SHORTEST_REST - 1, -1):
                 if text.endswith(word[:length]):
                     return text[:-length] + MASK
@@ -113,7 +117,7 @@ def _texts(request: Request) -> list[Text]:
     return [request.link, *request.headers.values(), request.body or ""]
 
 
-def _filtered(request: Request, secrets: Secrets) -> Iterable[str]:
+def _filtered(request: Request, secrets: Secrets) -> Iterator[str]:
     """What the filters of slots made of secrets, where it is not the secret itself."""
     for text in _texts(request):
         for piece in text if isinstance(text, list) else ():
@@ -124,38 +128,43 @@ def _filtered(request: Request, secrets: Secrets) -> Iterable[str]:
                     continue
 
 
-def _tokens(request: Request) -> Iterable[str]:
+def _tokens(request: Request) -> Iterator[str]:
     """The tokens that `shown` masks, those long enough to be looked for elsewhere."""
-    link, body = _open(request.link), _open(request.body or "")
-    found = [link[start:end] for start, end in find_tokens(link)]
-    find_in_body = (
-        find_json_tokens
-        if _is_json({n: _open(t) for n, t in request.headers.items()})
-        else (find_form_tokens)
-    )
-    found += [body[start:end] for start, end in find_in_body(body)]
-    found += [unquote_plus(token) for token in found]
+    found = _written(request) if request.delivery.tokens is None else list(request.delivery.tokens)
     for name, text in request.headers.items():
         if is_token_header(name):
             found += [_open(text), _open(text).rpartition(" ")[2]]
-    return (token for token in found if len(token) >= _SHORTEST_TOKEN and MASK not in token)
+    for token in found:
+        if len(token) >= _SHORTEST_TOKEN and MASK not in token:
+            yield token
+            yield unquote_plus(token)
 
 
-@lru_cache(maxsize=256)
-def _forms(values: frozenset[str]) -> tuple[str, ...]:
-    """Each value as servers may write it."""
-    forms: set[str] = set()
-    for value in values:
-        escaped = json.dumps(value, ensure_ascii=False)[1:-1]
-        forms |= {
-            *(value, escaped, escaped.replace("/", "\\/"), json.dumps(value)[1:-1]),
-            *(html.escape(value), html.escape(value, quote=False)),
-            *(percent(value), percent_path(value), quote(value), quote_plus(value), percent(escaped)),
-        }
-    forms |= {_lower_hex(form) for form in forms}
-    return tuple(form for form in forms if form.strip())
+def _written(request: Request) -> list[str]:
+    link, body = _open(request.link), _open(request.body or "")
+    headers = {name: _open(text) for name, text in request.headers.items()}
+    find_in_body = find_json_tokens if _is_json(headers) else find_form_tokens
+    found = [link[start:end] for start, end in find_tokens(link)]
+    return found + [body[start:end] for start, end in find_in_body(body)]
 
 
-def _lower_hex(text: str) -> str:
-    head, *rest = text.split("%")
-    return "%".join([head, *(part[:2].lower() + part[2:] for part in rest)])
+@lru_cache(maxsize=1024)
+def _finder(value: str) -> tuple[str, re.Pattern[str]]:
+    """A value in every mix of the ways in which servers write it, and a part that all of them share."""
+    run = max(_plain.findall(value), key=len, default="")
+    return run, re.compile("".join(map(_ways, value)))
+
+
+def _ways(char: str) -> str:
+    """One character percent-encoded (also more than once), in JSON, in HTML, or as itself."""
+    if char.isascii() and char.isalnum():
+        return char
+    in_link = "".join(f"%(?:25)*{byte:02X}" for byte in char.encode("utf-8", "surrogatepass"))
+    units = char.encode("utf-16-be", "surrogatepass")
+    in_json = "".join(f"{_BACKSLASH}u{units[at : at + 2].hex()}" for at in range(0, len(units), 2))
+    in_html = f"&#0*{ord(char)};|&#x0*{ord(char):x};"
+    ways = [f"(?i:{in_link}|{in_json}|{in_html})", *map(re.escape, _NAMED.get(char, ()))]
+    if char in _SHORT_ESCAPES:
+        ways.append(_BACKSLASH + _SHORT_ESCAPES[char])
+    either = f"(?:{'|'.join(ways)}|{re.escape(char)})"
+    return f"{_BACKSLASH}?{either}" if char in '"/\\' else either
