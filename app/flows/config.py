@@ -15,16 +15,16 @@ from app.flows import fault as read
 from app.flows.compare import scalar
 from app.flows.fault import FlowFault, Members, refuse, within
 from app.flows.flow import Flow, Postback
-from app.flows.postback import EVENTS, compiled, is_macro_name, read_event, read_postback, tokens_of
+from app.flows.postback import compiled, is_macro_name, read_event, read_postback, tokens_of
 from app.flows.verdict import Verdict
+from app.flows.written import EVENTS, MAX_POSTBACKS, FlowConfig
 from app.leads.events import Scalar
 from app.leads.plain import NotPlain, kind, read_plain, shown
 
 __all__ = ["EVENTS", "Flow", "FlowFault", "Postback", "Verdict", "parse"]
 
 MAX_BYTES = 1024 * 1024
-MAX_POSTBACKS = 200
-_FLOW_KEYS = ("flow_id", "name", "enabled", "params", "log_skips", "postbacks")
+_FLOW_KEYS = FlowConfig.__struct_encode_fields__
 
 
 def parse(value: bytes, *, version: int = -1) -> Flow:

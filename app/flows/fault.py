@@ -139,6 +139,6 @@ def number(value: object, place: str, least: float, most: float, unit: str = "")
 def whole(value: object, place: str, least: int, most: int) -> int:
     """A whole number within bounds, both included."""
     found = number(value, place, least, most)
-    if not isinstance(found, int):
+    if found != int(found):
         refuse(place, f"expected a whole number, got {found}")
-    return found
+    return int(found)

@@ -16,32 +16,14 @@ from app.flows.flow import Postback
 from app.flows.tokens import literal_tokens
 from app.flows.verdict import read_header_name, read_verdict
 from app.flows.when import read_when
+from app.flows.written import EVENTS, MAX_ATTEMPTS, MAX_DEADLINE_S, PostbackConfig, RetryConfig
 from app.leads.plain import kind, shown
 from app.templates.fault import TemplateFault
 from app.templates.names import nearest_macro
 from app.templates.program import Program, compile_template
 
-EVENTS = ("new", "hold", "approve", "cancel", "trash", "goal", "price", "any")
-MAX_DEADLINE_S = 366 * 86_400
-MAX_ATTEMPTS = 10_000
-_POSTBACK_KEYS = (
-    *(
-        "id",
-        "name",
-        "on",
-        "template",
-        "enabled",
-        "require",
-        "when",
-        "repeat",
-        "headers",
-        "omit_empty",
-        "mask",
-    ),
-    *("delay_s", "timeout_s", "retry", "on_newer", "verdict"),
-    *("rate_limit_per_s", "idempotency_header", "sign_with"),
-)
-_RETRY_KEYS = ("max_attempts", "deadline_s", "waits_s")
+_POSTBACK_KEYS = PostbackConfig.__struct_encode_fields__
+_RETRY_KEYS = RetryConfig.__struct_encode_fields__
 _NEUTRAL: Mapping[str, object] = {
     "delay_s": 0,
     "on_newer": "send",

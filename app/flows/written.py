@@ -1,0 +1,106 @@
+"""A flow config as people write it: the types that its JSON Schema and its lists of keys come from.
+
+Configs are read by hand (`config`, `postback`), so that every refusal has its place and its words; the
+bounds and words that reader and schema share are here.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from msgspec import UNSET, Meta, Struct, UnsetType
+
+from app.flows.patterns import MAX_PATTERN
+from app.flows.verdict import MAX_PATH, MAX_RULES, Then
+from app.leads.events import Scalar
+
+MAX_POSTBACKS = 200
+MAX_DEADLINE_S = 366 * 86_400
+MAX_ATTEMPTS = 10_000
+EVENTS = ("new", "hold", "approve", "cancel", "trash", "goal", "price", "any")
+
+_EVENT = rf"^({'|'.join(EVENTS)}|wait|goal:.*\S.*)$"
+_FIELD = r"^(geo|lang|currency|goal|price|subid|utm_(source|campaign|content|term|medium)|(tag|meta)\..+)$"
+
+Event = Annotated[str, Meta(pattern=_EVENT)]
+Scalars = Scalar | Annotated[list[Scalar], Meta(min_length=1)]
+Needed = Annotated[str, Meta(pattern=r"\S")]
+HeaderName = Annotated[str, Meta(pattern=r"^[!#$%&'*+.^_`|~0-9A-Za-z-]{1,200}$")]
+
+
+class Asked(Struct, forbid_unknown_fields=True, rename={"not_": "not"}):
+    """What a field of `when` may be asked for beside a value or a list: none of these, at least, at most."""
+
+    not_: Scalars | UnsetType = UNSET
+    min: float | UnsetType = UNSET
+    max: float | UnsetType = UNSET
+
+
+class VerdictConfig(Struct, forbid_unknown_fields=True, rename={"is_": "is", "not_": "not"}):
+    """A rule about an answer; it needs a status, a json path, a header or a match."""
+
+    then: Then
+    status: (
+        Annotated[str, Meta(pattern="^[1-5]([0-9]{2}|[xX]{2})$")]
+        | Annotated[int, Meta(ge=100, le=599)]
+        | UnsetType
+    ) = UNSET
+    json: Annotated[str, Meta(min_length=1, max_length=MAX_PATH)] | UnsetType = UNSET
+    header: HeaderName | UnsetType = UNSET
+    match: Annotated[str, Meta(min_length=1, max_length=MAX_PATTERN)] | UnsetType = UNSET
+    is_: Scalars | UnsetType = UNSET
+    not_: Scalars | UnsetType = UNSET
+
+
+class RetryConfig(Struct, forbid_unknown_fields=True):
+    """How often and how long an undelivered request is sent again. `waits_s` is not supported yet."""
+
+    max_attempts: Annotated[int, Meta(ge=1, le=MAX_ATTEMPTS)] = 8
+    deadline_s: Annotated[float, Meta(gt=0, le=MAX_DEADLINE_S)] = 259_200.0
+    waits_s: None = None
+
+
+class PostbackConfig(Struct, forbid_unknown_fields=True):
+    """One postback. Without an id the slug of its name is one.
+
+    `delay_s`, `on_newer`, `rate_limit_per_s`, `idempotency_header` and `sign_with` are not supported yet:
+    they may hold only the value that asks for nothing.
+    """
+
+    on: Annotated[list[Event], Meta(min_length=1)]
+    template: Needed
+    id: str | UnsetType = UNSET
+    name: str | UnsetType = UNSET
+    enabled: bool = True
+    require: list[str] = []
+    when: dict[Annotated[str, Meta(pattern=_FIELD)], Scalars | Asked] = {}
+    repeat: Literal["on_change", "always"] = "on_change"
+    headers: dict[HeaderName, str] = {}
+    omit_empty: bool = False
+    mask: bool = True
+    timeout_s: Annotated[float, Meta(ge=1, le=30)] = 10.0
+    retry: RetryConfig | UnsetType = UNSET
+    verdict: Annotated[list[VerdictConfig], Meta(max_length=MAX_RULES)] = []
+    delay_s: Literal[0] = 0
+    on_newer: Literal["send"] = "send"
+    rate_limit_per_s: None = None
+    idempotency_header: None = None
+    sign_with: None = None
+
+
+Links = Needed | Annotated[list[Needed], Meta(min_length=1)]
+
+
+class FlowConfig(Struct, forbid_unknown_fields=True):
+    """A flow: which events send which postbacks.
+
+    `postbacks` is a list, or in the short form an object of links by event, where a list of links makes
+    `approve`, `approve-2`. A null value of the record deletes the flow.
+    """
+
+    flow_id: Needed
+    name: str | UnsetType = UNSET
+    enabled: bool = True
+    params: dict[Annotated[str, Meta(pattern="^[A-Za-z0-9_.-]+$")], Scalar] = {}
+    log_skips: Literal["fired", "all"] = "fired"
+    postbacks: Annotated[list[PostbackConfig], Meta(max_length=MAX_POSTBACKS)] | dict[Event, Links] = []
