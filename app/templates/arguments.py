@@ -8,12 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from app.templates.values import WHITE
+from app.templates.values import WHITE_SPACE
 
 Marked = tuple[str, bool]
 """A character of an argument, and whether it was escaped."""
-
-_white = frozenset(WHITE)
 
 
 def marked(argument: str) -> list[Marked]:
@@ -59,8 +57,8 @@ def fields(argument: str) -> list[str]:
 def trimmed(chars: Sequence[Marked]) -> Sequence[Marked]:
     """Without the white space at both ends that was not escaped."""
     start, end = 0, len(chars)
-    while start < end and not chars[start][1] and chars[start][0] in _white:
+    while start < end and not chars[start][1] and chars[start][0] in WHITE_SPACE:
         start += 1
-    while start < end and not chars[end - 1][1] and chars[end - 1][0] in _white:
+    while start < end and not chars[end - 1][1] and chars[end - 1][0] in WHITE_SPACE:
         end -= 1
     return chars[start:end]

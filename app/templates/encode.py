@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from json.encoder import encode_basestring as _json_text  # C; escapes exactly what RFC 8259 requires
-from typing import Literal
+from typing import Literal, TypeGuard
 
 from app.templates.values import Bare, Present, text_of
 
@@ -50,9 +50,8 @@ def percent_every(text: str) -> str:
     return "".join([_every[byte] for byte in text.encode()])
 
 
-def json_string(text: str) -> str:
-    """A JSON string literal with its quotes."""
-    return _json_text(text)
+json_string: Callable[[str], str] = _json_text
+"""A JSON string literal with its quotes."""
 
 
 def in_json_string(text: str) -> str:
@@ -82,32 +81,37 @@ def raw(text: str) -> str:
     return "".join(out)
 
 
-def bare_json(value: Present) -> str:
-    """A value as JSON outside a string: numbers and booleans as they are, a text as a JSON string."""
-    if isinstance(value, Bare):
-        return str(value)
-    if isinstance(value, str):
-        return _json_text(value)
-    return text_of(value)
-
-
-_ENCODERS: dict[Place, Callable[[Present], str]] = {
-    "path": lambda value: percent_path(text_of(value)),
-    "pair": lambda value: percent(text_of(value)),
-    "json-string": lambda value: in_json_string(text_of(value)),
-    "json": lambda value: bare_json(value),
-    "pair-json-string": lambda value: percent(in_json_string(text_of(value))),
-    "pair-json": lambda value: percent(bare_json(value)),
-    "header": lambda value: without_controls(text_of(value)),
-    "raw": lambda value: raw(text_of(value)),
+_ENCODERS: dict[Place, Callable[[str], str]] = {
+    "path": percent_path,
+    "pair": percent,
+    "json-string": in_json_string,
+    "json": json_string,
+    "pair-json-string": lambda text: percent(in_json_string(text)),
+    "pair-json": lambda text: percent(json_string(text)),
+    "header": without_controls,
+    "raw": raw,
 }
 
 
-def encoder(place: Place) -> Callable[[Present], str]:
-    """What turns a value into its text in that place."""
+def text_encoder(place: Place) -> Callable[[str], str]:
+    """What turns a text that is not blank into what stands for it in that place."""
     return _ENCODERS[place]
 
 
 def is_bare(place: Place) -> bool:
     """Whether a value there is JSON outside a string."""
     return place in ("json", "pair-json")
+
+
+def encoder(place: Place) -> Callable[[Present], str]:
+    """What turns a value into what stands for it in that place; numbers and booleans are bare in JSON."""
+    encode = text_encoder(place)
+    if not is_bare(place):
+        return lambda value: encode(text_of(value))
+    if place == "pair-json":
+        return lambda value: encode(value) if _is_text(value) else percent(text_of(value))
+    return lambda value: encode(value) if _is_text(value) else text_of(value)
+
+
+def _is_text(value: Present) -> TypeGuard[str]:
+    return isinstance(value, str) and not isinstance(value, Bare)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
-from app.templates.encode import Place, encoder, is_bare
+from app.templates.encode import Place, encoder, is_bare, text_encoder
 from app.templates.facts import Facts, Getter, getter
 from app.templates.fault import Part, TemplateFault
 from app.templates.filters import BadFilter, compile_filter
@@ -13,7 +13,7 @@ from app.templates.names import VOLATILE
 from app.templates.pipeline import Filter, SecretMissing, run
 from app.templates.scan import Macro
 from app.templates.text import Slot
-from app.templates.values import Value, is_blank
+from app.templates.values import WHITE_SPACE, Value, settle
 
 
 class Standing(str):
@@ -29,10 +29,14 @@ class Volatile(str):
 
 
 class Hole(NamedTuple):
-    """A macro's value and its writing in its place. `volatile` is whether a fingerprint looks past it."""
+    """A macro's value and its writing in its place.
+
+    `op` is both in one step; `volatile` is whether a fingerprint looks past it.
+    """
 
     value: Callable[[Facts], Value]
     write: Callable[[Value], str]
+    op: Callable[[Facts], str]
     volatile: bool
     bare: bool
 
@@ -51,7 +55,13 @@ def make_hole(macro: Macro, place: Place, part: Part) -> Hole | Slot:
     if macro.name.startswith("secret.") and macro.known:
         return Slot(macro.name.partition(".")[2], raw_place, macro.filters_text())
     value = _value(macro, filters, part) if usable else _standing(macro)
-    return Hole(value, _writer(raw_place, place), macro.name in VOLATILE, is_bare(place))
+    write = _writer(raw_place, place)
+    volatile = macro.name in VOLATILE
+    if macro.known and not filters and not volatile:
+        op = _direct(getter(macro.name), text_encoder(raw_place), write)
+    else:
+        op = _op(value, write, Volatile if volatile else str)
+    return Hole(value, write, op, volatile, is_bare(place))
 
 
 def _compile_filters(macro: Macro, bare: bool, part: Part) -> tuple[tuple[Filter, ...], bool]:
@@ -75,9 +85,7 @@ def _standing(macro: Macro) -> Getter:
 
 def _value(macro: Macro, filters: tuple[Filter, ...], part: Part) -> Getter:
     get = getter(macro.name)
-    known = get if not filters else _filtered(macro, get, filters, part)
-    if not filters:
-        known = _settled(get)
+    known = _filtered(macro, get, filters, part) if filters else _settled(get)
     if macro.known:
         return known
     name, text = macro.name, Standing(macro.text)
@@ -85,11 +93,7 @@ def _value(macro: Macro, filters: tuple[Filter, ...], part: Part) -> Getter:
 
 
 def _settled(get: Getter) -> Getter:
-    def settled(facts: Facts) -> Value:
-        value = get(facts)
-        return None if isinstance(value, str) and is_blank(value) else value
-
-    return settled
+    return lambda facts: settle(get(facts))
 
 
 def _filtered(macro: Macro, get: Getter, filters: tuple[Filter, ...], part: Part) -> Getter:
@@ -115,3 +119,23 @@ def _writer(place: Place, plain_place: Place) -> Callable[[Value], str]:
         return encode(value)
 
     return write
+
+
+def _op(value: Getter, write: Callable[[Value], str], kind: type[str]) -> Callable[[Facts], str]:
+    if kind is str:
+        return lambda facts: write(value(facts))
+    return lambda facts: kind(write(value(facts)))
+
+
+def _direct(
+    get: Getter, encode: Callable[[str], str], write: Callable[[Value], str]
+) -> Callable[[Facts], str]:
+    """The op of a macro without filters: for most values a getter and an encoder, nothing between."""
+
+    def op(facts: Facts) -> str:
+        value = get(facts)
+        if value.__class__ is str and value and value[0] not in WHITE_SPACE:
+            return encode(value)
+        return write(settle(value))
+
+    return op

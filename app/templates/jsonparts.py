@@ -93,17 +93,29 @@ def _container(units: Sequence[Unit], node: Container, place: JsonPlace, *, top:
             prefix.extend(compile_written(units[key.start : key.end], place))
             prefix.add(place.text(":"))
         items.append(_Item(prefix.ops, _value(units, value, place)))
-    brackets = place.text(node.opening), place.text(node.closing)
+    items = _joined(items, place.text(","))
+    opening, closing = place.text(node.opening), place.text(node.closing)
     if any(not isinstance(item.value, list) for item in items):
-        return _Container(items, brackets, place.text(","), top=top)
+        return _Container(items, (opening, closing), place.text(","), top=top)
     fixed = OpList()
-    fixed.add(brackets[0])
-    for index, item in enumerate(items):
-        fixed.add(place.text(",") if index else "")
-        fixed.extend(item.prefix)
-        fixed.extend(item.value if isinstance(item.value, list) else [item.value])
-    fixed.add(brackets[1])
+    fixed.add(opening)
+    for item in items:
+        fixed.extend((*item.prefix, *item.ops))
+    fixed.add(closing)
     return fixed.ops
+
+
+def _joined(items: Sequence[_Item], comma: str) -> list[_Item]:
+    """The items, neighbours that always stay joined to one."""
+    joined: list[_Item] = []
+    for item in items:
+        if joined and isinstance(item.value, list) and isinstance(joined[-1].value, list):
+            ops = OpList()
+            ops.extend((*joined[-1].value, comma, *item.prefix, *item.value))
+            joined[-1] = _Item(joined[-1].prefix, ops.ops)
+        else:
+            joined.append(item)
+    return joined
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +124,11 @@ class _Item:
 
     prefix: list[Op]
     value: list[Op] | Emitter
+
+    @property
+    def ops(self) -> list[Op]:
+        """The value as ops."""
+        return self.value if isinstance(self.value, list) else [self.value]
 
 
 class _Container:

@@ -15,7 +15,8 @@ from app.templates.link import LinkText, read_link
 from app.templates.names import is_visitors, nearest_macro
 from app.templates.pairs import Pair, read_pairs
 from app.templates.scan import Macro, Source, Unit, macro_of, scan, scan_header
-from app.templates.units import WHITE_SPACE, line_and_column, runs, skip_white, text_of_units
+from app.templates.units import line_and_column, runs, skip_white, text_of_units
+from app.templates.values import WHITE_SPACE
 
 _OPENS_JSON = ("{", "[")
 

@@ -7,6 +7,7 @@ an `Emitter`. Neighbouring texts are one op.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from types import FunctionType
 from typing import Protocol
 
 from app.templates.facts import Facts
@@ -41,8 +42,8 @@ def run(ops: Sequence[Op], facts: Facts, out: list[Piece], constant: bool) -> No
         kind = op.__class__
         if kind is str or kind is Slot:
             out.append(op)  # type: ignore[arg-type]
-        elif callable(op):
-            out.append(op(facts))
+        elif kind is FunctionType:
+            out.append(op(facts))  # type: ignore[operator]
         else:
             op.emit(facts, out, constant)  # type: ignore[union-attr]
 
@@ -64,12 +65,7 @@ def joined(pieces: list[Piece]) -> Text:
 
 def op_of(hole: Hole | Slot) -> Op:
     """The op of a macro on whose value nothing depends."""
-    if isinstance(hole, Slot):
-        return hole
-    value, write = hole.value, hole.write
-    if hole.volatile:
-        return lambda facts: Volatile(write(value(facts)))
-    return lambda facts: write(value(facts))
+    return hole if isinstance(hole, Slot) else hole.op
 
 
 def is_moody(ops: Iterable[Op]) -> bool:
@@ -99,26 +95,31 @@ class OpList:
 class Omittable:
     """A value of macros (and white space) alone, which is left out when all of them are missing."""
 
-    __slots__ = ("moody", "pieces")
+    __slots__ = ("after", "moody", "parts")
 
-    def __init__(self, pieces: Sequence[str | Hole]) -> None:
-        self.pieces = tuple(pieces)
-        self.moody = any(isinstance(piece, Hole) and piece.volatile for piece in pieces)
+    def __init__(self, pieces: Iterable[str | Hole]) -> None:
+        self.parts: list[tuple[str, Hole]] = []
+        self.after = ""
+        for piece in pieces:
+            if isinstance(piece, str):
+                self.after += piece
+            else:
+                self.parts.append((self.after, piece))
+                self.after = ""
+        self.moody = any(hole.volatile for _, hole in self.parts)
 
     def emit(self, facts: Facts, out: list[Piece], constant: bool) -> bool:
         """Append the value; False, and nothing, when it is missing."""
-        there = False
         written: list[Piece] = []
-        for piece in self.pieces:
-            if isinstance(piece, str):
-                written.append(piece)
-                continue
-            value = piece.value(facts)
-            there = there or not piece.is_missing(value) or (constant and piece.volatile)
-            text = piece.write(value)
-            written.append(Volatile(text) if piece.volatile else text)
+        there = False
+        for before, hole in self.parts:
+            value = hole.value(facts)
+            there = there or not hole.is_missing(value) or (constant and hole.volatile)
+            text = hole.write(value)
+            written += (before, Volatile(text) if hole.volatile else text)
         if there:
             out += written
+            out.append(self.after)
         return there
 
 
@@ -128,4 +129,4 @@ def omittable(pieces: Sequence[str | Hole | Slot]) -> list[Op] | Omittable:
         ops = OpList()
         ops.extend(piece if isinstance(piece, str) else op_of(piece) for piece in pieces)
         return ops.ops
-    return Omittable([piece for piece in pieces if not isinstance(piece, Slot)])
+    return Omittable(piece for piece in pieces if not isinstance(piece, Slot))

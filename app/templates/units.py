@@ -7,9 +7,7 @@ from collections.abc import Collection, Iterator, Sequence
 from app.templates.encode import opens_escape, percent_every
 from app.templates.fault import TemplateFault
 from app.templates.scan import Macro, Source, Unit
-from app.templates.values import WHITE
-
-WHITE_SPACE = frozenset(WHITE)
+from app.templates.values import WHITE_SPACE
 
 
 def trim(

@@ -21,7 +21,7 @@ WHITE = (
 )
 """Unicode's white space (PropList.txt, White_Space)."""
 
-_white = frozenset(WHITE)
+WHITE_SPACE = frozenset(WHITE)
 
 
 class Moment(int):
@@ -45,7 +45,7 @@ class Bare(str):
 
 def is_blank(text: str) -> bool:
     """Whether a text is empty or all white space."""
-    return not text or (text[0] in _white and not text.strip(WHITE))
+    return not text or (text[0] in WHITE_SPACE and not text.strip(WHITE))
 
 
 def settle(value: Value) -> Value:
