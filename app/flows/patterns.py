@@ -40,8 +40,8 @@ def read_pattern(value: object, place: str) -> str:
 
 
 def _is_open(name: str, argument: Any) -> bool:
-    """Whether a node repeats its inside an unbounded number of times (or so often that it makes no odds)."""
-    return name in _REPEATS and (argument[1] == sre.MAXREPEAT or argument[1] > 100)
+    """Whether a node repeats its inside without end, or often enough for the cuts to be too many."""
+    return name in _REPEATS and argument[1] > max(argument[0], 10)
 
 
 def _walk(node: Any) -> Iterator[tuple[str, Any]]:

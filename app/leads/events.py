@@ -95,7 +95,7 @@ def decode(value: bytes | None, *, need_ids: bool = True) -> LeadEvent | Malform
         return Malformed("", f"{len(value)} bytes, over the limit of {MAX_BYTES}")
     try:
         event = _decoder.decode(value) if _is_plain(value) else None
-    except (msgspec.DecodeError, ValueError, RecursionError):
+    except (msgspec.DecodeError, ValueError):
         event = None
     if event is not None and _settle(event, need_ids):
         return event

@@ -26,8 +26,8 @@ from app.leads.events import LeadEvent, Scalar
 from app.leads.lead import SEEN_BYTES, SEEN_LIMIT, Click, Customer, Lead, encode_lead
 
 AHEAD_MS = 5 * 60 * 1000
-MAX_LEAD_BYTES = 1024 * 1024
-"""A lead must stay well below what a record of its changelog may hold (2 MiB)."""
+MAX_LEAD_BYTES = 512 * 1024
+"""What a lead may grow to: well below what a record of its changelog may hold (2 MiB)."""
 
 _Part = TypeVar("_Part", Click, Customer)
 _TEXTS = ("goal", "price", "currency", "reason", "uid")

@@ -246,6 +246,7 @@ def test_a_flow_is_refused_with_the_place_and_the_reason(
         ({"verdict": [{"header": "a b", "then": "ok"}]}, ".verdict[0].header", "is no header name"),
         ({"verdict": [{"match": "(", "then": "ok"}]}, ".verdict[0].match", "no regular expression"),
         ({"verdict": [{"match": "(a+)+$", "then": "ok"}]}, ".verdict[0].match", "a repeat inside a repeat"),
+        ({"verdict": [{"match": "(a{1,50}){1,50}$", "then": "ok"}]}, ".verdict[0].match", "inside a repeat"),
         ({"verdict": [{"match": r"(a)\1", "then": "ok"}]}, ".verdict[0].match", "a back reference"),
         ({"verdict": [{"match": "a" * 501, "then": "ok"}]}, ".verdict[0].match", "over the limit of 500"),
     ],
