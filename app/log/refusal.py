@@ -17,7 +17,8 @@ _OF_THE_DATA = {
     *(128, 131),  # array or text too large
     *(349, 395, 469, 691),  # null in a plain column, throwIf, a constraint, not of the enum
 }
-_NOISE = re.compile(r"^(Received ClickHouse exception, code: \d+, server response: )?(Code: \d+\. )?")
+_BEFORE = re.compile(r"^(Received ClickHouse exception, code: \d+, server response: )?(Code: \d+\. )?")
+_BEHIND = re.compile(r"( \(version [^()]*(\([^()]*\))?\))? *(\(for url [^()]*\))?$")
 _LONGEST = 500
 
 
@@ -44,7 +45,7 @@ def told_of(text: str, code: int | None) -> Refused | Away:
 def shortened(text: str) -> str:
     """The first line of an error without what the client puts around it."""
     line = (text.strip().splitlines() or [""])[0]
-    return _NOISE.sub("", line).removeprefix("DB::Exception: ")[:_LONGEST]
+    return _BEHIND.sub("", _BEFORE.sub("", line)).removeprefix("DB::Exception: ")[:_LONGEST]
 
 
 def backoff_s(tries: int, jitter: float) -> float:

@@ -60,7 +60,6 @@ async def connect(url: str, *, use_database: bool = True, max_execution_s: float
             compress=parts.hostname not in _LOOPBACK,
             connect_timeout=_CONNECT_S,
             send_receive_timeout=_ANSWER_S,
-            show_clickhouse_errors="scrub",
             tz_mode="aware",
             settings=settings,
         )

@@ -41,6 +41,8 @@ def test_a_mistake_of_ours_is_not_waited_for() -> None:
 def test_a_reason_is_one_short_line() -> None:
     text = "Received ClickHouse exception, code: 469, server response: Code: 469. DB::Exception: no.\nstack"
     assert shortened(text) == "no."
+    text = "Code: 60. DB::Exception: No t. (UNKNOWN_TABLE) (version 26.9.2.1 (official build)) (for url http://h)"
+    assert shortened(text) == "No t. (UNKNOWN_TABLE)"
     assert shortened("") == ""
     assert len(shortened("x" * 10_000)) <= 500
 

@@ -81,6 +81,7 @@ CREATE TABLE IF NOT EXISTS postback_log
     INDEX lead_id_bloom lead_id TYPE bloom_filter(0.01) GRANULARITY 1,
     INDEX click_id_bloom click_id TYPE bloom_filter(0.01) GRANULARITY 1,
     INDEX request_id_bloom request_id TYPE bloom_filter(0.01) GRANULARITY 1,
+    INDEX attempt_id_bloom attempt_id TYPE bloom_filter(0.01) GRANULARITY 1,
     INDEX host_bloom host TYPE bloom_filter(0.01) GRANULARITY 1,
     INDEX logged_at_minmax logged_at TYPE minmax GRANULARITY 1,
     INDEX stored_at_minmax stored_at TYPE minmax GRANULARITY 1,

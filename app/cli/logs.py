@@ -1,0 +1,269 @@
+"""`postbacks logs`: what was sent, what came back, what was not sent and why, from ClickHouse.
+
+Text from receivers is shown with its control characters made visible: an answer must not move the cursor.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import asdict
+from datetime import datetime
+from decimal import Decimal
+from typing import Annotated, Any, NoReturn, TypeVar
+
+import orjson
+import typer
+
+from app.kit.clock import now_ms
+from app.queries.filters import OUTCOMES, TAGS, FilterFault, Filters, codes_of, moment_ms
+from app.queries.rows import Listed, Shown
+from app.settings import load
+
+logs_app = typer.Typer(help="The postback log in ClickHouse.", no_args_is_help=True)
+
+_Got = TypeVar("_Got")
+_WIDTH_OF_A_PIPE = 240
+_MAX_EXECUTION_S = 60.0
+
+FlowOption = Annotated[str | None, typer.Option("--flow", help="Flow id; * holds the global postbacks.")]
+PostbackOption = Annotated[str | None, typer.Option("--postback", help="Postback id.")]
+HostOption = Annotated[str | None, typer.Option("--host", help="Receiver's host.")]
+TagOption = Annotated[list[str] | None, typer.Option("--tag", help=f"NAME=VALUE, of {', '.join(TAGS)}.")]
+SinceOption = Annotated[str | None, typer.Option("--since", help="2h, 7d ago, or 2026-11-24T15:00:00Z.")]
+UntilOption = Annotated[str | None, typer.Option("--until", help="Likewise; not included.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="One object a line.")]
+
+
+@logs_app.command("list")
+def list_command(
+    flow: FlowOption = None,
+    postback: PostbackOption = None,
+    lead: Annotated[str | None, typer.Option(help="Lead id.")] = None,
+    click: Annotated[str | None, typer.Option(help="Click id.")] = None,
+    host: HostOption = None,
+    outcome: Annotated[
+        list[str] | None, typer.Option(help=f"{', '.join(OUTCOMES)}; may be given again.")
+    ] = None,
+    code: Annotated[str | None, typer.Option(help="HTTP status of the answer: 404 or 5xx.")] = None,
+    event: Annotated[str | None, typer.Option(help="What the postback reacted to: approve, goal:1.")] = None,
+    tag: TagOption = None,
+    text: Annotated[str | None, typer.Option(help="In link, bodies, error or reason.")] = None,
+    since: SinceOption = None,
+    until: UntilOption = None,
+    limit: Annotated[int, typer.Option(min=1, max=10_000, help="Rows at most.")] = 50,
+    before: Annotated[str | None, typer.Option(help="The cursor that a page ends with.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Attempts, skips and rejections, newest first.
+
+    Example: postbacks logs list --flow F-7 --outcome failed --since 2h
+    """
+    from app.queries.log import list_rows
+
+    filters = filters_of(
+        flow=flow, postback=postback, lead=lead, click=click, host=host, event=event, text=text,
+        outcomes=outcome, code=code, tags=tag, since=since, until=until,
+    )  # fmt: skip
+    page = ask(
+        lambda client: list_rows(
+            client, filters, limit=limit, before=before, max_execution_s=_MAX_EXECUTION_S
+        )
+    )
+    if as_json:
+        print_json({**asdict(row), "cursor": row.cursor} for row in page.rows)
+    else:
+        _print_list(page.rows)
+    if page.next and not as_json:
+        print(f"more: --before {page.next}", file=sys.stderr)
+
+
+@logs_app.command("show")
+def show_command(
+    id_: Annotated[str, typer.Argument(metavar="ID", help="Request id; of a skip, its attempt id.")],
+    as_json: JsonOption = False,
+) -> None:
+    """One request with all its attempts: what was sent, what came back, what followed.
+
+    Example: postbacks logs show 6f1d…
+    """
+    from app.queries.log import show_request, show_row
+
+    async def find(client: Any) -> list[Shown]:
+        return await show_request(client, id_, max_execution_s=_MAX_EXECUTION_S) or await show_row(
+            client, id_, max_execution_s=_MAX_EXECUTION_S
+        )
+
+    rows = ask(find)
+    if not rows:
+        fail(f"there is no request or attempt {id_!r} in the log; postbacks logs list shows their ids")
+    if as_json:
+        print_json(asdict(row) for row in rows)
+    else:
+        _print_shown(rows)
+
+
+def filters_of(
+    *,
+    outcomes: list[str] | None = None,
+    code: str | None = None,
+    tags: list[str] | None = None,
+    since: str | None = None,
+    until: str | None = None,
+    **same: str | None,
+) -> Filters:
+    """The filters that the options ask for; one that cannot be read ends the command with status 2."""
+    now = now_ms()
+    try:
+        if unknown := [name for name in outcomes or () if name not in OUTCOMES]:
+            raise FilterFault(f"no outcome {unknown[0]!r}: they are {', '.join(OUTCOMES)}")
+        return Filters(
+            outcomes=tuple(outcomes or ()),
+            codes=codes_of(code) if code else None,
+            tags=dict(map(_tag, tags or ())),
+            since_ms=moment_ms(since, now) if since else None,
+            until_ms=moment_ms(until, now) if until else None,
+            **same,
+        )
+    except FilterFault as fault:
+        fail(str(fault), status=2)
+
+
+def _tag(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not equals or name not in TAGS:
+        raise FilterFault(f"{text!r} is no tag: write NAME=VALUE, of {', '.join(TAGS)}")
+    return name, value
+
+
+def ask(question: Callable[[Any], Awaitable[_Got]]) -> _Got:
+    """Ask ClickHouse one question; that it is away or not set up is one line and status 1."""
+    from clickhouse_connect.driver.exceptions import ClickHouseError
+
+    from app.log.refusal import shortened
+    from app.log.writer import ClickHouseFault, connect, shown
+
+    settings = load()
+
+    async def run() -> _Got:
+        client = await connect(settings.clickhouse)
+        try:
+            return await question(client)
+        finally:
+            await client.close()
+
+    try:
+        return asyncio.run(run())
+    except FilterFault as fault:
+        fail(str(fault), status=2)
+    except ClickHouseFault as fault:
+        fail(f"{fault}{_cure(str(fault))}")
+    except ClickHouseError as error:
+        fail(f"ClickHouse at {shown(settings.clickhouse)}: {shortened(str(error))}{_cure(str(error))}")
+
+
+def _cure(text: str) -> str:
+    if "UNKNOWN_TABLE" in text or "UNKNOWN_DATABASE" in text:
+        return "; make the tables: postbacks migrate"
+    if "Network Error" in text:
+        return "; is it running, and is POSTBACKS_CLICKHOUSE right?"
+    if "AUTHENTICATION_FAILED" in text:
+        return "; user and password are those in POSTBACKS_CLICKHOUSE"
+    if "TIMEOUT_EXCEEDED" in text:
+        return "; ask for less: --since, --flow"
+    return ""
+
+
+def fail(text: str, status: int = 1) -> NoReturn:
+    """Say one line on standard error and end."""
+    print(f"postbacks: {text}", file=sys.stderr)
+    sys.exit(status)
+
+
+def print_json(rows: Iterable[dict[str, Any]]) -> None:
+    """One object a line; times as ISO 8601 in UTC, prices as numbers."""
+    for row in rows:
+        sys.stdout.buffer.write(orjson.dumps(row, default=_plain, option=orjson.OPT_UTC_Z) + b"\n")
+    sys.stdout.buffer.flush()
+
+
+def _plain(value: object) -> float:
+    if isinstance(value, Decimal):
+        return float(value)
+    raise TypeError(type(value).__name__)
+
+
+def console() -> Any:
+    """Where tables go: as wide as the terminal, and wide where there is none."""
+    from rich.console import Console
+
+    return Console(width=None if sys.stdout.isatty() else _WIDTH_OF_A_PIPE, highlight=False)
+
+
+def visible(text: str) -> str:
+    """A text without control characters and rich's markup."""
+    from rich.markup import escape
+
+    return escape("".join(c if c.isprintable() else repr(c)[1:-1] for c in text))
+
+
+def _print_list(rows: list[Listed]) -> None:
+    from rich.table import Table
+
+    table = Table("time", "outcome", "flow", "postback", "event", "lead", "host", box=None)
+    for name in ("code", "try", "ms"):
+        table.add_column(name, justify="right")
+    table.add_column("reason")
+    table.add_column("request", no_wrap=True)
+    for row in rows:
+        table.add_row(
+            _time(row.logged_at),
+            row.outcome,
+            *map(visible, (row.flow_id, row.postback_id, row.event, row.lead_id, row.host)),
+            _number(row.response_status),
+            _number(row.attempt or None),
+            _number(row.duration_ms),
+            visible(row.reason or row.error),
+            visible(row.request_id or row.attempt_id),
+        )
+    console().print(table)
+
+
+def _print_shown(rows: list[Shown]) -> None:
+    out = console()
+    first = rows[0]
+    request = first.request_id or first.attempt_id
+    out.print(f"[bold]{visible(request)}[/bold]  flow {visible(first.flow_id)} version {first.flow_version}")
+    out.print(f"lead {visible(first.lead_id)}, event {visible(first.event_id)}, {visible(first.event)}")
+    for row in rows:
+        out.print()
+        kind = f"attempt {row.attempt}" if row.attempt else "no attempt"
+        out.print(f"[bold]{kind}: {row.outcome}[/bold]  {_time(row.logged_at)}  {visible(row.reason)}")
+        for line in _lines(row):
+            out.print(f"  {line}", soft_wrap=True)
+
+
+def _lines(row: Shown) -> list[str]:
+    """What was sent and what came back, a line each; what is empty is left out."""
+    lines = [f"{row.method} {visible(row.url)}"] if row.url else []
+    lines += [f"{visible(name)}: {visible(value)}" for name, value in row.request_headers.items()]
+    lines += [visible(row.request_body)] if row.request_body else []
+    if row.response_status is not None:
+        lines.append(f"→ {row.response_status} in {_number(row.duration_ms)} ms")
+    lines += [f"→ {visible(name)}: {visible(value)}" for name, value in row.response_headers.items()]
+    lines += [f"→ {visible(row.response_body)}"] if row.response_body else []
+    lines += [f"error: {visible(row.error)}"] if row.error else []
+    if row.verdict:
+        lines.append(f"verdict: {visible(row.verdict)}" + (f" by {visible(row.rule)}" if row.rule else ""))
+    if row.next_attempt_at:
+        lines.append(f"next attempt {_time(row.next_attempt_at)}")
+    return lines
+
+
+def _time(moment: datetime) -> str:
+    return moment.strftime("%Y-%m-%d %H:%M:%S.%f")[:-3]
+
+
+def _number(value: float | None) -> str:
+    return "" if value is None else f"{value:g}" if value < 1 else f"{value:.0f}"

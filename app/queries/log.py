@@ -1,0 +1,98 @@
+"""Questions asked of the postback log: one function, one SQL, one type back.
+
+FINAL: a row that was written twice is shown once. `max_execution_s` is ClickHouse's own limit; a query over
+it fails. All raise clickhouse-connect's errors.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import Any
+
+from app.queries.filters import FilterFault, Filters, where_log
+from app.queries.rows import Listed, Shown
+
+_LISTED = ", ".join(field.name for field in fields(Listed))
+_SHOWN = ", ".join(field.name for field in fields(Shown))
+_NEWEST_FIRST = "logged_at DESC, log_partition DESC, log_offset DESC, log_index DESC"
+_OLDEST_FIRST = "logged_at, log_partition, log_offset, log_index"
+_BEFORE = (
+    "(logged_at, log_partition, log_offset, log_index) < (fromUnixTimestamp64Milli({at_ms:Int64}, 'UTC'), "
+    "{at_partition:UInt32}, {at_offset:Int64}, {at_index:UInt32})"
+)
+
+
+@dataclass(frozen=True)
+class Page:
+    """Rows, newest first, and the cursor of the next page (None: this is the last)."""
+
+    rows: list[Listed]
+    next: str | None
+
+
+def settings_of(max_execution_s: float | None) -> dict[str, Any]:
+    """The settings of a reading query. A row's month is in its key: FINAL need not look across months."""
+    limit = {} if max_execution_s is None else {"max_execution_time": max_execution_s}
+    return {"do_not_merge_across_partitions_select_final": 1, **limit}
+
+
+async def list_rows(
+    client: Any,
+    filters: Filters,
+    *,
+    limit: int = 50,
+    before: str | None = None,
+    max_execution_s: float | None = None,
+) -> Page:
+    """The newest rows that meet the filters; `before` is the cursor of the last row of the page before.
+
+    Raises `FilterFault` for a cursor or tag that is none.
+    """
+    also = {} if before is None else {"before": (_BEFORE, _parameters_of(before))}
+    where = where_log(filters, also=also)
+    sql = (
+        f"SELECT {_LISTED} FROM postback_log FINAL {where.sql} "  # noqa: S608 - fixed pieces, bound values
+        f"ORDER BY {_NEWEST_FIRST} LIMIT {{limit:UInt32}}"
+    )
+    result = await client.query(
+        sql, parameters={**where.parameters, "limit": limit + 1}, settings=settings_of(max_execution_s)
+    )
+    rows = [Listed(*row) for row in result.result_rows]
+    return Page(rows[:limit], rows[limit - 1].cursor if len(rows) > limit else None)
+
+
+def _parameters_of(cursor: str) -> dict[str, int]:
+    parts = cursor.split(".")
+    if len(parts) != 4 or not all(part.removeprefix("-").isdecimal() and len(part) < 20 for part in parts):
+        raise FilterFault(f"{cursor!r} is no cursor: it comes with the page before")
+    return dict(zip(("at_ms", "at_partition", "at_offset", "at_index"), map(int, parts), strict=True))
+
+
+async def show_request(client: Any, request_id: str, *, max_execution_s: float | None = None) -> list[Shown]:
+    """All rows of one request, oldest first: each attempt, and what became of it. Empty: no such request."""
+    return await _shown(client, "request_id = {id:String}", request_id, max_execution_s)
+
+
+async def show_row(client: Any, attempt_id: str, *, max_execution_s: float | None = None) -> list[Shown]:
+    """The row of one attempt, skip or rejection, by its attempt id."""
+    return await _shown(client, "attempt_id = {id:String}", attempt_id, max_execution_s)
+
+
+async def rows_of_lead(
+    client: Any, lead_id: str, *, limit: int = 1000, max_execution_s: float | None = None
+) -> list[Listed]:
+    """The newest `limit` rows of one lead, in the order in which they came about."""
+    sql = (
+        f"SELECT {_LISTED} FROM postback_log FINAL WHERE lead_id = {{id:String}} "  # noqa: S608 - likewise
+        f"ORDER BY {_NEWEST_FIRST} LIMIT {{limit:UInt32}}"
+    )
+    result = await client.query(
+        sql, parameters={"id": lead_id, "limit": limit}, settings=settings_of(max_execution_s)
+    )
+    return [Listed(*row) for row in reversed(result.result_rows)]
+
+
+async def _shown(client: Any, condition: str, id_: str, max_execution_s: float | None) -> list[Shown]:
+    sql = f"SELECT {_SHOWN} FROM postback_log FINAL WHERE {condition} ORDER BY {_OLDEST_FIRST}"  # noqa: S608
+    result = await client.query(sql, parameters={"id": id_}, settings=settings_of(max_execution_s))
+    return [Shown(*row) for row in result.result_rows]
