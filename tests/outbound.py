@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import ipaddress
 from collections.abc import Mapping
 
 from app.messages.request import Delivery, Origin, Request
+from app.outbound.guard import Guard
 from app.templates.text import Text
 
+LOOPBACK = Guard([ipaddress.ip_network("127.0.0.0/8"), ipaddress.ip_network("::1/128")])
 OCCURRED_AT = 1_764_000_000_000
 
 ORIGIN = Origin(

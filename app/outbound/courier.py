@@ -69,9 +69,10 @@ class Courier:
         self._session: aiohttp.ClientSession | None = None
 
     async def __aenter__(self) -> Courier:
-        self._resolver = self._resolver or Names()
+        if self._resolver is None:
+            self._names = Names()
         self._session = aiohttp.ClientSession(
-            connector=Pool(self._open_socket, self._tls, self._resolver),
+            connector=Pool(self._open_socket, self._tls, self._resolver or self._names),
             cookie_jar=aiohttp.DummyCookieJar(),
             trust_env=False,
             auto_decompress=False,
@@ -89,8 +90,8 @@ class Courier:
         """Close every connection; what is still in flight fails."""
         if self._session is not None:
             await self._session.close()
-        if self._resolver is not None:
-            await self._resolver.close()
+        if self._resolver is None:
+            await self._names.close()
 
     async def send(self, request: Request) -> Answer | Failure:
         """Send `request` once and say what came of it; raises nothing but cancellation."""
@@ -223,6 +224,8 @@ def _not_connected(error: aiohttp.ClientConnectorError, flight: _Flight) -> _Bro
         return "tls", f"the certificate is refused: {told}"
     if isinstance(error, aiohttp.ClientSSLError):
         return "tls", f"no TLS connection: {getattr(error.os_error, 'reason', None) or 'handshake failed'}"
+    if isinstance(error.os_error, ConnectionResetError):  # before a connection it would be a refusal
+        return "tls", "no TLS connection: closed inside the handshake"
     return "connect", f"no connection: {_os_text(error.os_error)}"
 
 
@@ -230,7 +233,7 @@ def _os_text(error: OSError) -> str:
     """The system's word for an error, without address or path."""
     if isinstance(error, socket.gaierror):
         return str(error.strerror or error)
-    return os.strerror(error.errno) if error.errno else "closed"
+    return os.strerror(error.errno) if error.errno else type(error).__name__
 
 
 def _utf8(raw: bytes) -> str:
