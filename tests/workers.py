@@ -11,11 +11,11 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import msgspec
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
@@ -30,7 +30,6 @@ from tests.kafka_settings import environ_for
 
 _ROOT = Path(__file__).parents[1]
 _SCRIPT = _ROOT / "tests" / "faults" / "worker_process.py"
-T = TypeVar("T")
 
 
 @dataclass
@@ -118,14 +117,16 @@ class Installation:
             value = json.dumps(flow).encode()
             await self.producer.send_and_wait(topic, value, key=flow["flow_id"].encode(), partition=0)
 
-    async def send(self, *events: Mapping[str, Any] | bytes, key: bytes | None = None) -> None:
+    async def send(
+        self, *events: Mapping[str, Any] | bytes, key: bytes | None = None, partition: int | None = None
+    ) -> None:
         """Write lead events with a plain Kafka client, keyed by lead id (murmur2)."""
         topic = self.settings.topics.lead_events.name
         acks = []
         for event in events:
             value = event if isinstance(event, bytes) else json.dumps(event).encode()
             lead = key if key is not None else _lead_of(event)
-            acks.append(await self.producer.send(topic, value, key=lead))
+            acks.append(await self.producer.send(topic, value, key=lead, partition=partition))
         await asyncio.gather(*acks)
 
     async def log_records(self) -> list[LogRecord]:
@@ -188,17 +189,15 @@ async def read_topic(settings: Settings, topic: str) -> list[Any]:
         await consumer.stop()
 
 
-async def until(
-    condition: Callable[[], T] | Callable[[], Awaitable[T]], what: str, timeout_s: float = 60
-) -> T:
-    """Wait for a condition to be true; returns its value."""
+async def until(condition: Callable[[], Any], what: str, timeout_s: float = 60) -> Any:
+    """Wait for a condition, awaited where it is to be, to be true; returns its value."""
     deadline = time.monotonic() + timeout_s
     while True:
-        value: Any = condition()
+        value = condition()
         if asyncio.iscoroutine(value):
             value = await value
         if value:
-            return value  # type: ignore[no-any-return]  # what the condition gave
+            return value
         if time.monotonic() > deadline:
             raise AssertionError(f"did not happen within {timeout_s:g} s: {what}")
         await asyncio.sleep(0.1)

@@ -20,7 +20,9 @@ from app.messages.record import Address, LogRecord, Outcome, unsent_id
 from app.messages.request import Delivery, Origin, Request, Tags
 from app.templates.facts import Facts
 from app.templates.fault import TemplateFault
+from app.templates.values import text_of
 
+_MOST_SHOWN = 1024  # code points of a tag or click id in a row; macros have the whole
 _STATISTICS = ("utm_source", "utm_campaign", "utm_content", "utm_term", "utm_medium", "subid")
 
 
@@ -176,18 +178,22 @@ def _origin(firing: _Firing, flow: Flow, postback: Postback, event: str) -> Orig
         requested_at=firing.source.timestamp_ms,
         occurred_at=change.occurred_at,
         lead_flow_id=lead.flow_id,
-        click_id=lead.click.id,
+        click_id=_shown(lead.click.id),
         price=lead.price,
-        currency=lead.currency,
-        geo=lead.click.geo,
+        currency=_shown(lead.currency),
+        geo=_shown(lead.click.geo),
         tags=_tags(lead),
     )
 
 
+def _shown(text: str | None) -> str | None:
+    return text[:_MOST_SHOWN] if text else None
+
+
 def _tags(lead: Lead) -> Tags:
-    """The statistics tags as texts: a number tag is counted under its digits."""
-    found = {name: str(value) for name in _STATISTICS if (value := lead.tags.get(name)) is not None}
-    return Tags(**found) if found else Tags()
+    """The statistics tags as the texts that a macro would print, capped."""
+    found = {name: text_of(value) for name in _STATISTICS if (value := lead.tags.get(name)) is not None}
+    return Tags(**{name: text[:_MOST_SHOWN] for name, text in found.items()}) if found else Tags()
 
 
 def _row(firing: _Firing, decision: Decision, outcome: Outcome, reason: str, identity: str = "") -> None:
@@ -209,15 +215,15 @@ def _row(firing: _Firing, decision: Decision, outcome: Outcome, reason: str, ide
             lead_id=lead.lead_id,
             lead_seq=lead.seq,
             lead_flow_id=lead.flow_id,
-            click_id=lead.click.id or "",
+            click_id=_shown(lead.click.id) or "",
             flow_id=flow.flow_id if flow else lead.flow_id,
             flow_version=flow.version if flow else -1,
             postback_id=postback_id,
             event=decision.event,
             host=postback.program.host if postback else "",
             price=lead.price,
-            currency=lead.currency or "",
-            geo=lead.click.geo or "",
+            currency=_shown(lead.currency) or "",
+            geo=_shown(lead.click.geo) or "",
             tags=_tags(lead),
             worker=firing.terms.worker,
         )

@@ -58,12 +58,6 @@ class Item:
         """Where it lies in `postback-requests`."""
         return Address(self.taken.partition, self.taken.offset, self.index)
 
-    @property
-    def attempted(self) -> Attempted:
-        """What memory calls the attempt that is due."""
-        request = self.request
-        return (request.request_id, request.replay, request.attempts + 1)
-
 
 class Outbound:
     """The role. `tls` and `resolver` stand in for the system's authorities and name service."""
@@ -93,7 +87,7 @@ class Outbound:
         self._mover = Mover(settings, producer)
         self._memories: dict[int, Memory] = {}
         self._tasks: set[asyncio.Task[None]] = set()
-        self._open: dict[Attempted, asyncio.Event] = {}
+        self._open: dict[tuple[str, int], asyncio.Event] = {}  # by request and replay
         self._broken: asyncio.Future[None] | None = None
         self._stopping = self._quiescing = False
         self._rows = Rows(settings.topics.requests.name, settings.worker, secrets)
@@ -202,20 +196,21 @@ class Outbound:
             self._dispatch()
 
     async def _once(self, item: Item) -> None:
-        """Attempt a request unless this attempt is under way or has its row."""
-        attempted = item.attempted
-        while (other := self._open.get(attempted)) is not None:
+        """Attempt a request, when no copy of it is under way, unless this attempt has its row."""
+        request = item.request
+        identity = (request.request_id, request.replay)
+        while (other := self._open.get(identity)) is not None:
             await other.wait()
         memory = self._memories.get(item.taken.partition)
-        if memory is not None and attempted in memory:
+        if memory is not None and memory.knows(*identity, request.attempts + 1):
             DROPPED.inc()
             self._intake.finish(item.taken)
             return
-        ended = self._open[attempted] = asyncio.Event()
+        ended = self._open[identity] = asyncio.Event()
         try:
             await self._attempt(item)
         finally:
-            del self._open[attempted]
+            del self._open[identity]
             ended.set()
 
     async def _attempt(self, item: Item) -> None:
@@ -255,8 +250,9 @@ class Outbound:
         """The row, then the ack."""
         await self._log.add(item.taken.partition, _key(item.request), _encoder.encode(row))
         reach("outbound: row written")
-        if row.attempt and (memory := self._memories.get(item.taken.partition)) is not None:
-            memory.remember((row.request_id, row.replay, row.attempt), row.logged_at)
+        if (memory := self._memories.get(item.taken.partition)) is not None:
+            made = Attempted(row.request_id, row.replay, row.attempt, row.outcome)
+            memory.remember(made, row.logged_at)
         ATTEMPTS.labels(row.outcome).inc()
         _tell(row)
         self._intake.finish(item.taken)

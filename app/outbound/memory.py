@@ -1,8 +1,9 @@
 """What was already attempted: read back from the log at assignment, kept while running.
 
-An entry is request, replay and attempt. An attempt that has its row is not made again, so a request that
-comes twice (a crash, a rebalance, a mover's repeat) is sent once. The log partition is read from five
-minutes before the first uncommitted request to its end, before anything of the partition is sent.
+An attempt that has its row is not made again, and a request that was delivered is not sent again at any
+attempt (a crash between a retry's copy and its row leaves both the copy and the original). So what comes
+twice is sent once. The log partition is read from five minutes before the first uncommitted request to its
+end, before anything of the partition is sent.
 """
 
 from __future__ import annotations
@@ -21,35 +22,44 @@ from app.stream.kafka import new_reader
 KEPT_MS = 5 * 60 * 1000
 MOST = 200_000
 
-Attempted = tuple[str, int, int]
+_DELIVERED = 0  # in the place of an attempt's number, which begins with 1
 
 
-class _Row(msgspec.Struct):
+class Attempted(msgspec.Struct):
     """The part of a log record that memory needs."""
 
     request_id: str = ""
     replay: int = 0
     attempt: int = 0
+    outcome: str = ""
 
 
-_rows = msgspec.json.Decoder(_Row)
+_attempted = msgspec.json.Decoder(Attempted)
 
 
 class Memory:
     """The attempts of one partition, oldest first; bounded by age and number."""
 
     def __init__(self) -> None:
-        self._at_ms: OrderedDict[Attempted, int] = OrderedDict()
+        self._at_ms: OrderedDict[tuple[str, int, int], int] = OrderedDict()
 
     def remember(self, attempted: Attempted, now_ms: int) -> None:
-        """An attempt has its row."""
-        self._at_ms[attempted] = now_ms
-        self._at_ms.move_to_end(attempted)
+        """An attempt has its row; one without a sending (attempt 0) is no attempt."""
+        if not attempted.attempt:
+            return
+        self._remember((attempted.request_id, attempted.replay, attempted.attempt), now_ms)
+        if attempted.outcome == "delivered":
+            self._remember((attempted.request_id, attempted.replay, _DELIVERED), now_ms)
         while len(self._at_ms) > MOST or next(iter(self._at_ms.values())) < now_ms - KEPT_MS:
             self._at_ms.popitem(last=False)
 
-    def __contains__(self, attempted: Attempted) -> bool:
-        return attempted in self._at_ms
+    def _remember(self, key: tuple[str, int, int], now_ms: int) -> None:
+        self._at_ms[key] = now_ms
+        self._at_ms.move_to_end(key)
+
+    def knows(self, request_id: str, replay: int, attempt: int) -> bool:
+        """Whether that attempt has its row, or the request was delivered at any attempt."""
+        return (request_id, replay, attempt) in self._at_ms or (request_id, replay, _DELIVERED) in self._at_ms
 
     def __len__(self) -> int:
         return len(self._at_ms)
@@ -84,9 +94,7 @@ async def read_memory(settings: Settings, partition: int, first_request_ms: int,
 def attempted_in(envelope: bytes | None) -> Iterable[Attempted]:
     """The attempts of one record of `postback-log`; a value that cannot be read has none (LOG names it)."""
     try:
-        values = unpack(envelope or b"[]")
-        rows = [_rows.decode(value) for value in values]
+        return [_attempted.decode(value) for value in unpack(envelope or b"[]")]
     except msgspec.MsgspecError as error:
         logger().warning("log record passed over while reading back what was attempted", error=str(error))
         return ()
-    return [(row.request_id, row.replay, row.attempt) for row in rows if row.request_id and row.attempt]

