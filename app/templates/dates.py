@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from decimal import Decimal
-from functools import partial
+from functools import lru_cache, partial
 
 from app.templates.numbers import whole_thousands
 from app.templates.values import Moment, Value
@@ -154,6 +154,7 @@ def date_printer(form: str, zone: tzinfo) -> Callable[[int], str | None]:
     return printed
 
 
+@lru_cache(maxsize=64)
 def read_zone(name: str) -> tzinfo:
     """The IANA time zone of that name, from the `tzdata` package.
 

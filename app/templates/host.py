@@ -96,7 +96,14 @@ def _punycode(text: str) -> str:
 
     try:
         mapped = idna.uts46_remap(text, std3_rules=False)
-        labels = [label if label.isascii() else idna.alabel(label).decode() for label in mapped.split(".")]
+        labels = [label if label.isascii() else _alabel(label) for label in mapped.split(".")]
     except (idna.IDNAError, UnicodeError) as fault:
         raise ValueError(f'"{text}" is no host name: {fault}') from None
     return ".".join(labels).lower()
+
+
+def _alabel(label: str) -> str:
+    import idna
+
+    idna.alabel(label.replace("_", "a"))  # IDNA 2008 knows no `_`, which may stand in host names here
+    return "xn--" + label.encode("punycode").decode()

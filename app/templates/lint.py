@@ -56,7 +56,7 @@ def _warnings(template: str, headers: Mapping[str, str], tags: Collection[str]) 
         text = text_of_units(source.units[link.fragment : source.split])
         yield f"{text} at {at} is a fragment, which is not sent (%23 is a # that is)"
     yield from _of_macros(sent, tags)
-    yield from _of_raw(sent)
+    yield from _of_raw(sent, tags)
     yield from _of_pairs(source, link)
 
 
@@ -80,17 +80,25 @@ def _of_spaced_macros(text: str, place: int) -> Iterator[str]:
     """Look for `{ id }`, which is text."""
     at = text.find("{")
     while at >= 0:
-        written = text[at : text.find("}", at) + 1]
-        meant = "{" + "|".join(part.strip() for part in written[1:-1].split("|")) + "}"
-        macro = macro_of(meant) if meant != written else None
-        if macro is not None and macro.known:
+        if meant := _spaced_macro(text, at):
+            written = text[at : text.find("}", at) + 1]
             yield f"{written} at {place + at} is sent as text: a macro has no spaces, {meant}"
         at = text.find("{", at + 1)
 
 
-def _of_raw(units: list[Unit]) -> Iterator[str]:
+def _spaced_macro(text: str, at: int) -> str:
+    """The known macro that is meant by what begins at `at`, if it is written with spaces; else nothing."""
+    written = text[at : text.find("}", at) + 1]
+    meant = "{" + "|".join(part.strip() for part in written[1:-1].split("|")) + "}"
+    macro = macro_of(meant) if meant != written else None
+    return meant if macro is not None and macro.known else ""
+
+
+def _of_raw(units: list[Unit], tags: Collection[str]) -> Iterator[str]:
     for unit in units:
-        if isinstance(unit, Macro) and unit.raw and is_visitors(unit.name):
+        if not isinstance(unit, Macro) or not unit.raw or not is_visitors(unit.name):
+            continue
+        if unit.known or unit.name in tags:
             yield (
                 f"{unit.text} at {unit.at} is raw: a visitor chooses its value, which could add pairs of its "
                 f"own; {{{unit.text[2:]} is encoded"
@@ -147,7 +155,7 @@ def _of_json(source: Source, pair: Pair) -> Iterator[str]:
             f"the value of {name} at {source.offsets[pair.value.start]} is JSON that was pasted "
             "percent-encoded: values in it are not escaped as JSON; paste it as it was before"
         )
-    elif pair.broken is not None:
+    elif pair.broken is not None and not _spaced_macro(text_of_units(units), 0):
         where = line_and_column(source, pair.value.start, pair.broken.at)
         yield (
             f"the value of {name} starts like JSON and is sent as text: "
