@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from app.cli.logs import (
+from app.cli.clickhouse import (
+    MAX_EXECUTION_S,
     FlowOption,
     HostOption,
     JsonOption,
@@ -25,8 +26,6 @@ from app.queries.filters import OUTCOMES
 from app.queries.rows import Counted
 from app.queries.stats import GROUPS
 from app.queries.stats import stats as ask_stats
-
-_MAX_EXECUTION_S = 60.0
 
 
 def stats(
@@ -47,7 +46,7 @@ def stats(
     filters = filters_of(flow=flow, postback=postback, host=host, tags=tag, since=since, until=until)
     groups = [name.strip() for name in by.split(",") if name.strip()]
     rows = ask(
-        lambda client: ask_stats(client, groups, filters, limit=limit, max_execution_s=_MAX_EXECUTION_S)
+        lambda client: ask_stats(client, groups, filters, limit=limit, max_execution_s=MAX_EXECUTION_S)
     )
     if as_json:
         print_json({**row.group, **{k: v for k, v in asdict(row).items() if k != "group"}} for row in rows)
