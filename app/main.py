@@ -20,6 +20,8 @@ from app.kit.logs import logger
 from app.kit.secrets import Secrets
 from app.log.agent import Log
 from app.outbound.agent import Outbound
+from app.outbound.courier import Courier
+from app.outbound.guard import Guard
 from app.settings import Settings
 from app.stream.faust_app import RoleApp, new_app
 from app.stream.kafka import new_producer
@@ -81,7 +83,8 @@ def _role(name: str, settings: Settings, producer: Any, secrets: Secrets, stack:
     if name == "join":
         return Join(settings, app, producer, secrets)
     if name == "outbound":
-        return Outbound(settings, app, producer, secrets)
+        courier = Courier(secrets, Guard(settings.allow_networks).open_socket)
+        return Outbound(settings, app, producer, secrets, courier)
     return Log(settings, app, producer)
 
 

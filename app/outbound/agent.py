@@ -8,13 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import secrets as randomness
-import ssl
 from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import msgspec
-from aiohttp.abc import AbstractResolver
 from aiokafka import AIOKafkaProducer
 
 from app.kit.clock import now_ms
@@ -27,7 +25,6 @@ from app.messages.record import Address, LogRecord
 from app.messages.request import Request
 from app.outbound.attempt import Rows
 from app.outbound.courier import Courier
-from app.outbound.guard import Guard
 from app.outbound.hosts import Hosts
 from app.outbound.memory import Attempted, Memory, read_memory
 from app.outbound.policy import RetryAt, next_step, overdue
@@ -60,7 +57,7 @@ class Item:
 
 
 class Outbound:
-    """The role. `tls` and `resolver` stand in for the system's authorities and name service."""
+    """The role. It opens `courier` when it runs, and closes it."""
 
     name = "outbound"
 
@@ -70,18 +67,14 @@ class Outbound:
         app: RoleApp,
         producer: AIOKafkaProducer,
         secrets: Secrets,
-        *,
-        tls: ssl.SSLContext | None = None,
-        resolver: AbstractResolver | None = None,
+        courier: Courier,
     ) -> None:
         self.app = app
         self._settings = settings
         self._producer = producer
         self._intake = Intake(app, _WINDOW)
         self._hosts: Hosts[Item] = Hosts(settings.max_in_flight, settings.max_per_host)
-        self._courier = Courier(
-            secrets, Guard(settings.allow_networks).open_socket, tls=tls, resolver=resolver
-        )
+        self._courier = courier
         self._log = Outbox(producer, settings.topics.log.name)
         self._retries = Outbox(producer, settings.topics.retries.name)
         self._mover = Mover(settings, producer)

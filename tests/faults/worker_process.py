@@ -22,8 +22,8 @@ import app.stream.intake
 from app.kit import points
 from app.kit.logs import configure
 from app.kit.secrets import Secrets
-from app.outbound.agent import Outbound
 from app.outbound.connections import tls_context
+from app.outbound.courier import Courier
 from app.settings import load
 from app.stream.ledger import Ledger
 
@@ -67,7 +67,7 @@ def main(roles: list[str]) -> int:
         port, _, authority = resolve.partition(":")
         tls: ssl.SSLContext = tls_context()
         tls.load_verify_locations(authority)
-        vars(app.main)["Outbound"] = functools.partial(Outbound, tls=tls, resolver=OnLoopback(int(port)))
+        vars(app.main)["Courier"] = functools.partial(Courier, tls=tls, resolver=OnLoopback(int(port)))
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         return runner.run(app.main.work(settings, roles, Secrets(os.environ, settings.secrets_dir)))
 

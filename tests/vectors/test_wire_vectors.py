@@ -17,7 +17,7 @@ from tests.wire import Stand, Vector, differences, vectors
 _VECTORS = list(vectors())
 
 
-def _rendered(vector: Vector) -> Request:
+def rendered(vector: Vector) -> Request:
     event = decode(json.dumps(vector.event).encode(), need_ids=False)
     assert isinstance(event, LeadEvent)
     program = compile_template(
@@ -52,7 +52,7 @@ async def test_every_vector_arrives_byte_for_byte() -> None:
     wrong: dict[str, object] = {}
     async with Stand([vector.url for vector in _VECTORS]) as stand:
         for vector in _VECTORS:
-            secret, request = vector.secrets.get, _rendered(vector)
+            secret, request = vector.secrets.get, rendered(vector)
             async with Courier(secret, stand.open_socket, tls=stand.tls, resolver=stand.resolver) as courier:
                 before = {id(seen) for seen in stand.received}
                 outcome = await courier.send(request)
@@ -67,7 +67,7 @@ async def test_every_vector_arrives_byte_for_byte() -> None:
 async def test_a_wrong_byte_anywhere_is_seen() -> None:
     vector = next(one for one in _VECTORS if one.expect["body"] and "headers" not in one.expect)
     async with Stand([vector.url]) as stand:
-        request = _rendered(vector)
+        request = rendered(vector)
         async with Courier(
             vector.secrets.get, stand.open_socket, tls=stand.tls, resolver=stand.resolver
         ) as courier:

@@ -1,0 +1,65 @@
+"""Workers come and go while leads flow: everything is delivered, once, with one row each."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from tests.clickhouse import Database
+from tests.kafka import Kafka
+from tests.receivers import Exchange, Receiver, answer
+from tests.workers import Installation, WorkerProcess, installation, lead_events, until
+
+pytestmark = [pytest.mark.kafka, pytest.mark.chdb, pytest.mark.slow, pytest.mark.timeout(240)]
+
+
+async def _slowly(exchange: Exchange) -> None:
+    """An answer after 50 ms, so that requests are in flight whenever something happens."""
+    await asyncio.sleep(0.05)
+    await answer(200)(exchange)
+
+
+async def _flow_of_leads(made: Installation, leads: list[str]) -> None:
+    for lead in leads:
+        await made.send(*lead_events([lead]))
+        await made.send({"event_id": f"{lead}-approve", "lead_id": lead, "status": "approve"})
+        await asyncio.sleep(0.02)
+
+
+async def test_everything_is_delivered_once_while_workers_come_and_go(
+    kafka: Kafka, clickhouse: Database, tmp_path: Path
+) -> None:
+    leads = [f"L-{number}" for number in range(400)]
+    async with installation(kafka, clickhouse, tmp_path) as made, Receiver(_slowly) as receiver:
+        link = f"http://127.0.0.1:{receiver.port}/pb?lead={{id}}&status={{status}}"
+        await made.apply({"flow_id": "F-1", "postbacks": {"new": link, "approve": link}})
+        first = await made.start(name="w1").ready()
+        flowing = asyncio.create_task(_flow_of_leads(made, leads))
+        await until(lambda: len(receiver.requests) > 50, f"leads flow: {first.tail()}")
+        second = await made.start(name="w2").ready()
+        await until(lambda: _sent_by(second) > 50, f"the second worker sends: {second.tail()}")
+        assert await first.stop() == 0, first.tail()
+        await flowing
+        rows = await until(
+            lambda: made.rows("lead_id, event, outcome, attempt, lead_seq", n=2 * len(leads)),
+            f"a row each: {second.tail()}",
+        )
+        assert await second.stop() == 0, second.tail()
+        wanted = [
+            (lead, event, "delivered", 1, seq)
+            for lead in sorted(leads)
+            for seq, event in ((1, "new"), (2, "approve"))
+        ]
+        assert rows == wanted
+        sends = Counter(request.target for request in receiver.requests)
+        assert set(sends.values()) == {1}, [target for target, count in sends.items() if count > 1]
+        assert len(sends) == 2 * len(leads)
+
+
+def _sent_by(worker: WorkerProcess) -> float:
+    page = worker.get("/metrics")[1]
+    lines = [line for line in page.splitlines() if line.startswith("postbacks_attempts_total")]
+    return sum(float(line.split()[-1]) for line in lines)
