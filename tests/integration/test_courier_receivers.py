@@ -6,6 +6,7 @@ import asyncio
 import gzip
 import zlib
 from collections.abc import AsyncIterator
+from importlib.metadata import version
 
 import pytest
 import pytest_asyncio
@@ -311,7 +312,7 @@ async def test_what_is_on_the_wire_is_what_was_rendered(courier: Courier) -> Non
         (b"X-First", "ї".encode()),
         (b"x-empty", b""),
         (b"Cookie", b"own=1"),
-        (b"User-Agent", b"Postbacks/0.1.0"),
+        (b"User-Agent", f"Postbacks/{version('postbacks')}".encode()),
         (b"Accept", b"*/*"),
         (b"Accept-Encoding", b"gzip, deflate"),
         (b"Content-Length", b"11"),

@@ -158,6 +158,12 @@ def test_a_rule_reads_the_body(rule: dict[str, Any], body: bytes, holds: bool) -
     assert (verdict == "stop") is holds
 
 
+def test_a_pattern_is_looked_for_in_what_the_log_keeps_of_the_body() -> None:
+    rules = [{"match": "ok", "then": "stop"}]
+    assert _verdict(200, b" " * (16 * 1024 - 2) + b"ok", rules) == "stop"
+    assert _verdict(200, b" " * (16 * 1024 - 1) + b"ok", rules) == "ok"
+
+
 @pytest.mark.parametrize(
     ("rule", "holds"),
     [
