@@ -210,6 +210,7 @@ async def test_it_runs_inside_another_process_too() -> None:
 
 _IN_PROCESS = """
 import asyncio, urllib.request
+from app.embedded.clickhouse import serve
 
 async def main():
     async with serve() as address:
