@@ -9,9 +9,9 @@ def main() -> None:
     """Run the command line; exits with 0 done, 1 failed, 2 wrong use or bad input."""
     arguments = sys.argv[1:]
     if arguments[:1] == ["preview"]:
-        from app.cli import preview
+        from app.cli.preview import main as preview
 
-        sys.exit(preview.main(arguments[1:]))
-    from app.cli import commands
+        sys.exit(preview(arguments[1:]))
+    from app.cli.commands import run
 
-    commands.run()
+    run()
