@@ -24,7 +24,6 @@ log keeps: an honest pattern such as `\\s*ok` takes seconds on 64 KiB of blanks,
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from datetime import UTC
 from email.utils import parsedate_to_datetime
@@ -34,6 +33,7 @@ from typing import Any, Literal
 import msgspec
 
 from app.flows.compare import is_any
+from app.flows.patterns import is_found
 from app.flows.verdict import Then, Verdict, path_steps
 from app.outbound.answers import STORED_BYTES, Answer, Failure
 
@@ -74,7 +74,7 @@ def holds(rule: Verdict, answer: Answer) -> bool:
     """Whether everything that a rule names holds of an answer (`app.flows.verdict` says how)."""
     if rule.status is not None and not _is_status(rule.status, answer.status):
         return False
-    if rule.match is not None and re.search(rule.match, _matched(answer)) is None:
+    if rule.match is not None and not is_found(rule.match, _matched(answer)):
         return False
     if rule.json is None and rule.header is None:
         return True

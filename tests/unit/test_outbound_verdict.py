@@ -214,3 +214,10 @@ def test_a_header_sent_twice_is_read_as_one_list() -> None:
 )
 def test_retry_after_is_read_in_both_forms(text: str | None, wait_ms: int | None) -> None:
     assert retry_after_ms(text, _NOW_MS) == wait_ms
+
+
+def test_no_pattern_makes_an_answer_run_for_ever() -> None:
+    """In a backtracking engine each of these takes minutes and more on such a body."""
+    for pattern in ("(a+)+$", r"\s*ok\s*$", ".*a.*a.*a.*b", "(a|aa)+$"):
+        body = (b"a" if "a" in pattern else b" ") * 10_000 + b"!"
+        assert _verdict(200, body, [{"match": pattern, "then": "stop"}]) == "ok"
