@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import secrets
 import sys
 import time
@@ -31,7 +32,11 @@ def main(argv: list[str]) -> int:
         parser.error("an argument is not UTF-8")
     given = parser.parse_args(argv)
     if given.jsonl:
-        return _run_lines(sys.stdin.buffer, sys.stdout.buffer)
+        try:
+            return _run_lines(sys.stdin.buffer, sys.stdout.buffer)
+        except BrokenPipeError:  # whoever reads, `head` say, has seen enough
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return 2
     if given.template is None:
         parser.error("--template is wanted, or --jsonl")
     try:

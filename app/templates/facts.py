@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from app.leads.events import LeadEvent
 from app.leads.lead import Lead
 from app.templates.names import CLICK, CUSTOMER, WELL_KNOWN_TAGS, is_known
 from app.templates.values import Value, moment, settle
@@ -64,37 +63,6 @@ class Facts:
     def geo(self) -> str | None:
         """The click's country."""
         return self.lead.click.geo
-
-
-def facts_of(
-    lead: Lead,
-    event: LeadEvent,
-    *,
-    fired: str,
-    time_ms: int,
-    now_ms: int,
-    postback: str,
-    request: str,
-    random: str,
-    params: Mapping[str, Value],
-    secret: Callable[[str], str | None],
-) -> Facts:
-    """The facts of one postback that an event fires: `lead` is folded, the event in it.
-
-    `fired` is what the postback reacted to, `time_ms` when the event happened, in Unix milliseconds.
-    """
-    return Facts(
-        lead,
-        now_ms=now_ms,
-        time_ms=time_ms,
-        event=fired,
-        event_id=event.event_id,
-        postback=postback,
-        request=request,
-        random=random,
-        params=params,
-        secret=secret,
-    )
 
 
 Getter = Callable[[Facts], Value]

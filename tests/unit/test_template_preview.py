@@ -319,3 +319,21 @@ def test_previewing_imports_nothing_slow() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, timeout=30, check=True)
     assert done.stdout.splitlines()[-1] == b"[]"
+
+
+def test_a_reader_that_leaves_early_gets_no_traceback() -> None:
+    line = json.dumps({"template": LINK}).encode() + b"\n"
+    preview = subprocess.Popen(
+        [*COMMAND, "--jsonl"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    with preview:
+        assert preview.stdin
+        assert preview.stdout
+        assert preview.stderr
+        preview.stdin.write(line)
+        preview.stdin.flush()
+        assert preview.stdout.readline()
+        preview.stdout.close()
+        preview.stdin.write(line * 10)
+        preview.stdin.close()
+        assert preview.stderr.read() == b""

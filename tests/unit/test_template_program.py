@@ -6,9 +6,8 @@ from typing import Any
 
 import pytest
 
-from app.leads.events import LeadEvent
 from app.leads.lead import Click, Customer, Lead
-from app.templates.facts import Facts, facts_of, value_of
+from app.templates.facts import Facts, value_of
 from app.templates.fault import TemplateFault
 from app.templates.program import compile_template
 
@@ -114,15 +113,6 @@ def test_a_lone_surrogate_is_a_fault_not_a_crash() -> None:
 )  # fmt: skip
 def test_a_macro_has_the_value_of_the_facts(name: str, value: object) -> None:
     assert value_of(facts(), name) == value
-
-
-def test_the_facts_of_a_fired_postback_are_the_leads_and_its_events() -> None:
-    made = facts_of(
-        LEAD, LeadEvent(event_id="e9"), fired="goal:dep", time_ms=5, now_ms=6, postback="p", request="r",
-        random="x", params={}, secret=lambda _: "s",
-    )  # fmt: skip
-    asked = ("event_id", "event", "time", "now", "postback", "request", "random", "secret.a")
-    assert [value_of(made, name) for name in asked] == ["e9", "goal:dep", 0, 0, "p", "r", "x", "s"]
 
 
 VOLATILE = "{now},{now|ms},{_time},{time|iso|sha256},{random},{request|upper},{event_id}"
