@@ -32,6 +32,9 @@ TABLE = (
     *("now", "time", "event_id", "postback", "request", "random"),
 )
 KNOWN = frozenset((*TABLE, *WELL_KNOWN_TAGS))
+LETTERS = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz_")
+"""What a name begins with."""
+
 PREFIXES = ("meta", "tag", "param", "secret")
 
 VOLATILE = frozenset(("now", "time", "random", "request", "event_id"))
@@ -52,8 +55,11 @@ def is_known(name: str) -> bool:
 
 
 def split_raw(name: str) -> tuple[str, bool]:
-    """A macro's name without the `_` that makes it raw, and whether it is raw. `_` alone is a plain name."""
-    return (name[1:], True) if len(name) > 1 and name[0] == "_" else (name, False)
+    """A macro's name without the `_` that makes it raw, and whether it is raw.
+
+    `_` alone, and before what is no name, is a plain name's.
+    """
+    return (name[1:], True) if name[0] == "_" and name[1:2] in LETTERS else (name, False)
 
 
 def is_visitors(name: str) -> bool:

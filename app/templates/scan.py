@@ -11,14 +11,13 @@ from typing import Literal
 
 from app.templates.fault import Part, TemplateFault
 from app.templates.filters import FilterText
-from app.templates.names import is_known, split_raw
+from app.templates.names import LETTERS, is_known, split_raw
 
 MAX_TEMPLATE_BYTES = 16 * 1024
 
 Kind = Literal["link", "form", "json"]
 
-_LETTERS = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz_")
-_NAME_CHARS = _LETTERS | frozenset("0123456789.-")
+_NAME_CHARS = LETTERS | frozenset("0123456789.-")
 _SPLITS: tuple[tuple[str, Kind], ...] = (("|POST|", "form"), ("|JSON|", "json"))
 
 
@@ -44,7 +43,7 @@ Unit = str | Macro
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A template as units: those before `split` are the link, those from `body` the form or JSON part.
+    """A template as units: those before `split` are the link, those from there on the form or JSON part.
 
     `offsets[i]` is the place of unit i in the template in code points; there is one more, for the end.
     """
@@ -54,11 +53,11 @@ class Source:
     offsets: list[int]
     kind: Kind
     split: int
-    body: int
 
-    def macros(self) -> list[Macro]:
-        """All macros in order."""
-        return [unit for unit in self.units if isinstance(unit, Macro)]
+    @property
+    def body(self) -> int:
+        """Where the form or JSON part begins."""
+        return self.split
 
 
 def scan(template: str) -> Source:
@@ -73,13 +72,13 @@ def scan(template: str) -> Source:
     units: list[Unit] = []
     offsets: list[int] = []
     kind: Kind = "link"
-    split = body = -1
+    split = -1
     at = 0
     while at < len(template):
         char = template[at]
         if kind == "link" and char == "|" and (found := _split_at(template, at)):
             text, kind = found
-            split = body = len(units)
+            split = len(units)
             at += len(text)
             continue
         macro = _read_macro(template, at, kind) if char == "{" else None
@@ -87,9 +86,7 @@ def scan(template: str) -> Source:
         offsets.append(at)
         at += len(macro.text) if macro else 1
     offsets.append(at)
-    if kind == "link":
-        split = body = len(units)
-    return Source(template, units, offsets, kind, split, body)
+    return Source(template, units, offsets, kind, len(units) if kind == "link" else split)
 
 
 def scan_header(value: str) -> list[Unit]:
@@ -162,7 +159,7 @@ def _read_macro(template: str, start: int, part: Part) -> Macro | None:
 
 
 def _end_of_name(template: str, at: int) -> int:
-    if template[at : at + 1] not in _LETTERS:
+    if template[at : at + 1] not in LETTERS:
         return at
     while template[at : at + 1] in _NAME_CHARS:
         at += 1

@@ -454,3 +454,7 @@ def test_a_rendered_body_may_have_256_kib() -> None:
     assert error.part == "form"
     error = refused(f'https://t.example/p|JSON|"{macros}"', uid="ї" * 2049).error
     assert error.part == "json"
+
+
+def test_an_underscore_makes_raw_only_what_is_a_name() -> None:
+    assert form("a={_1x}&b={_.}", tags={"1x": "&", "_1x": "&", "_.": "&"}) == "a=%26&b=%26"
