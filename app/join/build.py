@@ -20,8 +20,12 @@ from app.messages.record import Address, LogRecord, Outcome, unsent_id
 from app.messages.request import Delivery, Origin, Request, Tags
 from app.templates.facts import Facts
 from app.templates.fault import TemplateFault
+from app.templates.program import Rendered
+from app.templates.text import show
 from app.templates.values import text_of
 
+MAX_HEADERS_BYTES = 64 * 1024
+"""What the header values of a request may come to: a record of `postback-requests` has to hold them."""
 _MOST_SHOWN = 1024  # code points of a tag or click id in a row; macros have the whole
 _STATISTICS = ("utm_source", "utm_campaign", "utm_content", "utm_term", "utm_medium", "subid")
 
@@ -113,6 +117,7 @@ def _render(firing: _Firing, fire: Fire) -> None:
     identity = request_id(change.lead.lead_id, change.event.event_id, flow.flow_id, postback.id)
     try:
         rendered = postback.program.render(_facts(firing, fire, identity))
+        _check_headers(rendered)
     except TemplateFault as fault:
         _row(firing, fire, "failed", f"cannot be rendered: {fault.reason}", identity)
         return
@@ -137,6 +142,15 @@ def _render(firing: _Firing, fire: Fire) -> None:
     )
     if not firing.terms.dry_run:
         firing.sent.append(Sent(flow.flow_id, postback.id, fingerprint, identity))
+
+
+def _check_headers(rendered: Rendered) -> None:
+    """Raises `TemplateFault` for headers that are too long together; link and body have their own bounds."""
+    size = sum(len(show(text).encode()) for text in rendered.headers.values())
+    if size > MAX_HEADERS_BYTES:
+        raise TemplateFault(
+            "header", None, f"the headers have {size} bytes, over the limit of {MAX_HEADERS_BYTES}"
+        )
 
 
 def _facts(firing: _Firing, fire: Fire, identity: str) -> Facts:
@@ -206,7 +220,7 @@ def _row(firing: _Firing, decision: Decision, outcome: Outcome, reason: str, ide
             logged_at=firing.now_ms,
             requested_at=source.timestamp_ms,
             outcome=outcome,
-            attempt_id=unsent_id(source.topic, source.address, postback_id, 0, 0, outcome),
+            attempt_id=unsent_id(source.topic, source.address, postback_id, 0, 0, outcome, decision.event),
             source=source.address,
             source_topic=source.topic,
             reason=reason,

@@ -14,15 +14,13 @@ from typing import NamedTuple
 
 import msgspec
 
-from app.messages.envelope import unpack
+from app.messages.envelope import UNREADABLE, unpack
 from app.messages.record import Address, LogRecord
 
 _FIRST_MS = -2_208_988_800_000  # 1900-01-01, ClickHouse: DateTime64
 _LAST_MS = 10_413_791_999_999  # 2299-12-31 23:59:59.999
 _PRICE_LIMIT = 1e12
 _MILLIONTH = Decimal("0.000001")
-
-_FAULTS = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 
 class Row(NamedTuple):
@@ -64,7 +62,7 @@ def log_rows(record: Record) -> list[Row | BadRecord]:
     value = record.value or b""
     try:
         parts = unpack(value)
-    except _FAULTS as fault:
+    except UNREADABLE as fault:
         return _leniently(record, value, fault)
     return [
         _log_row(bytes(part), Address(record.partition, record.offset, index), record.key)
@@ -75,7 +73,7 @@ def log_rows(record: Record) -> list[Row | BadRecord]:
 def _log_row(value: bytes, address: Address, key: bytes | None) -> Row | BadRecord:
     try:
         decoded = _record.decode(value)
-    except _FAULTS as fault:
+    except UNREADABLE as fault:
         return BadRecord(address, f"no log record: {fault}", value, key)
     return log_row(decoded, address, value, key)
 
@@ -174,7 +172,7 @@ def lead_event_row(record: Record) -> Row:
     value = record.value or b""
     try:
         ids = _ids.decode(value)
-    except _FAULTS:
+    except UNREADABLE:
         ids = _Ids()
     fields = (
         record.partition,

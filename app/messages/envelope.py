@@ -13,6 +13,9 @@ import msgspec
 MAX_VALUES = 32
 MAX_BYTES = 512 * 1024
 
+UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
+"""What decoding a value that somebody wrote may raise: no JSON or another type, no UTF-8, nested too deep."""
+
 
 def pack(values: Iterable[bytes]) -> Iterator[tuple[bytes, int]]:
     """Pack encoded JSON values into as few envelopes as the limits allow.
@@ -37,6 +40,6 @@ _raws = msgspec.json.Decoder(list[msgspec.Raw])
 def unpack(envelope: bytes) -> Sequence[msgspec.Raw]:
     """The encoded values of an envelope, in order.
 
-    Raises `msgspec.DecodeError` when the record's value is no JSON array.
+    Raises one of `UNREADABLE` when the record's value is no JSON array.
     """
     return _raws.decode(envelope)

@@ -76,8 +76,17 @@ class LogRecord(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 def unsent_id(
-    source_topic: str, source: Address, postback_id: str, replay: int, attempt: int, outcome: Outcome
+    source_topic: str,
+    source: Address,
+    postback_id: str,
+    replay: int,
+    attempt: int,
+    outcome: Outcome,
+    event: str = "",
 ) -> str:
-    """The `attempt_id` of a row without a sending: the same whenever its source record is read again."""
-    identity = (source_topic, source, postback_id, replay, attempt, outcome)
+    """The `attempt_id` of a row without a sending: the same whenever its source record is read again.
+
+    `event` tells apart the rows without a postback of one record: a late status, and the goal with it.
+    """
+    identity = (source_topic, source, postback_id, replay, attempt, outcome, event)
     return blake2b(msgspec.json.encode(identity), digest_size=16).hexdigest()

@@ -20,7 +20,7 @@ from app.kit.logs import logger
 from app.kit.metrics import ABANDONED, ATTEMPTS, DROPPED, IN_FLIGHT, SEND_S, SKIPPED, UNFINISHED
 from app.kit.points import reach
 from app.kit.secrets import Secrets
-from app.messages.envelope import unpack
+from app.messages.envelope import UNREADABLE, unpack
 from app.messages.record import Address, LogRecord
 from app.messages.request import Request
 from app.outbound.attempt import Rows
@@ -135,7 +135,7 @@ class Outbound:
             self._memories[taken.partition] = memory
         try:
             values = unpack(taken.value or b"")
-        except msgspec.MsgspecError as error:
+        except UNREADABLE as error:
             self._intake.begin(taken, 1)
             self._start(self._reject(taken, taken.value, f"no envelope of requests: {error}", None))
             return
@@ -145,7 +145,7 @@ class Outbound:
         for index, value in enumerate(values):
             try:
                 item = Item(taken, index, _requests.decode(value))
-            except msgspec.MsgspecError as error:
+            except UNREADABLE as error:
                 self._start(self._reject(taken, bytes(value), f"no request: {error}", index))
             else:
                 self._hosts.offer(item.request.host, item)

@@ -9,13 +9,13 @@ end, before anything of the partition is sent.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Iterator
 
 import msgspec
 from aiokafka import TopicPartition
 
 from app.kit.logs import logger
-from app.messages.envelope import unpack
+from app.messages.envelope import UNREADABLE, unpack
 from app.settings import Settings
 from app.stream.kafka import new_reader
 
@@ -91,10 +91,19 @@ async def read_memory(settings: Settings, partition: int, first_request_ms: int,
     return memory
 
 
-def attempted_in(envelope: bytes | None) -> Iterable[Attempted]:
+def attempted_in(envelope: bytes | None) -> Iterator[Attempted]:
     """The attempts of one record of `postback-log`; a value that cannot be read has none (LOG names it)."""
     try:
-        return [_attempted.decode(value) for value in unpack(envelope or b"[]")]
-    except msgspec.MsgspecError as error:
-        logger().warning("log record passed over while reading back what was attempted", error=str(error))
-        return ()
+        values = unpack(envelope or b"[]")
+    except UNREADABLE as error:
+        _passed_over(error)
+        return
+    for value in values:
+        try:
+            yield _attempted.decode(value)
+        except UNREADABLE as error:
+            _passed_over(error)
+
+
+def _passed_over(error: Exception) -> None:
+    logger().warning("log record passed over while reading back what was attempted", error=str(error))

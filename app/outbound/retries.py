@@ -18,7 +18,7 @@ from app.kit.clock import now_ms
 from app.kit.logs import logger
 from app.kit.metrics import MOVED
 from app.kit.points import reach
-from app.messages.envelope import unpack
+from app.messages.envelope import UNREADABLE, unpack
 from app.settings import Settings
 from app.stream.kafka import client_options
 from app.topics import MAX_RECORD_BYTES
@@ -98,7 +98,9 @@ class Mover:
         if not moved:
             return
         topic = self._settings.topics.requests.name
-        sends = [await self._producer.send(topic, r.value, key=r.key, partition=tp.partition) for r in moved]
+        sends = [
+            await self._producer.send(topic, r.value or b"", key=r.key, partition=tp.partition) for r in moved
+        ]
         await asyncio.gather(*sends)
         reach("retries: moved")
         MOVED.inc(len(moved))
@@ -119,9 +121,17 @@ class Mover:
 def due_of(envelope: bytes | None) -> int:
     """When a record of the retry topic may go back, Unix ms: when its last value is due.
 
-    A record that cannot be read is due at once: OUTBOUND names it and keeps it.
+    What cannot be read is due at once, and the others wait: OUTBOUND names it and keeps it.
     """
     try:
-        return max((_due.decode(value).due_at for value in unpack(envelope or b"[]")), default=0)
-    except msgspec.MsgspecError:
+        values = unpack(envelope or b"[]")
+    except UNREADABLE:
+        return 0
+    return max(map(_due_at, values), default=0)
+
+
+def _due_at(value: msgspec.Raw) -> int:
+    try:
+        return _due.decode(value).due_at
+    except UNREADABLE:
         return 0
