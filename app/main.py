@@ -7,13 +7,17 @@ status 1 and a line that says why; what was not acknowledged is done again after
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import signal
-from collections.abc import Awaitable, Coroutine, Iterator, Sequence
+import sys
+from collections.abc import Coroutine, Iterator, Sequence
 from contextlib import AsyncExitStack, contextmanager
 from fcntl import LOCK_EX, LOCK_NB, flock
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, NoReturn, Protocol
+
+import uvloop
 
 from app.join.agent import Join
 from app.kit.logs import logger
@@ -28,6 +32,7 @@ from app.stream.kafka import new_producer
 from app.stream.migrate import check_topics
 from app.web.server import listen, new_server
 
+_LEAVE_S = 3.0  # beyond stop_timeout_s, for Faust and Kafka; a container's grace must be longer than both
 ROLES = ("join", "outbound", "log", "web")
 
 
@@ -41,21 +46,32 @@ class Role(Protocol):
     name: str
     app: RoleApp
 
-    def jobs(self) -> Sequence[Coroutine[Any, Any, None]]:
-        """What runs beside Faust until the stop; a job that raises ends the process."""
+    def jobs(self, stopping: asyncio.Event) -> Sequence[Coroutine[Any, Any, None]]:
+        """What runs beside Faust; a job that raises, or ends before `stopping`, ends the process."""
         ...
 
     def waits_for(self) -> list[str]:
         """What is missing until it is ready, a line each."""
         ...
 
-    def begin_stop(self) -> None:
-        """Take nothing new; what is in flight gets `stop_timeout_s`."""
-        ...
+
+def run(settings: Settings, roles: Sequence[str], secrets: Secrets) -> NoReturn:
+    """Run `roles` until SIGTERM or SIGINT; the process ends here, with status 0 after an orderly stop.
+
+    It does not wait for threads that hang in a name server or in Kafka. Raises as `work`.
+    """
+    asyncio.Runner(loop_factory=uvloop.new_event_loop).run(work(settings, roles, secrets))
+    _end(0)
 
 
-async def work(settings: Settings, roles: Sequence[str], secrets: Secrets) -> int:
-    """Run `roles` until SIGTERM or SIGINT. Returns the exit status: 0 after an orderly stop, else 1.
+def _end(status: int) -> NoReturn:
+    logging.shutdown()
+    sys.stdout.flush()
+    os._exit(status)
+
+
+async def work(settings: Settings, roles: Sequence[str], secrets: Secrets) -> None:
+    """Run `roles` until SIGTERM or SIGINT. When a role ends before, so does the process, with status 1.
 
     Raises `StartFault`, `TopicFault` and `KafkaError` when the start fails.
     """
@@ -73,7 +89,7 @@ async def work(settings: Settings, roles: Sequence[str], secrets: Secrets) -> in
             for name in ROLES
             if name in roles and name != "web"
         ]
-        return await _run(settings, running, stop, stack)
+        await _run(settings, running, stop, stack)
 
 
 def _role(name: str, settings: Settings, producer: Any, secrets: Secrets, stack: AsyncExitStack) -> Role:
@@ -88,13 +104,11 @@ def _role(name: str, settings: Settings, producer: Any, secrets: Secrets, stack:
     return Log(settings, app, producer)
 
 
-async def _run(settings: Settings, roles: Sequence[Role], stop: asyncio.Event, stack: AsyncExitStack) -> int:
-    faults: list[str] = []
-
+async def _run(settings: Settings, roles: Sequence[Role], stop: asyncio.Event, stack: AsyncExitStack) -> None:
     def waits_for() -> list[str]:
         return [f"{role.name}: {line}" for role in roles for line in role.waits_for()]
 
-    server = new_server(lambda: faults, waits_for)
+    server = new_server(waits_for)
     try:
         web = await listen(server, settings.web_host, settings.web_port)
     except OSError as error:
@@ -103,56 +117,45 @@ async def _run(settings: Settings, roles: Sequence[Role], stop: asyncio.Event, s
             "set POSTBACKS_WEB to a free address"
         ) from error
     stack.push_async_callback(web.cleanup)
-    tasks = [asyncio.create_task(role.app.start()) for role in roles]
-    tasks += [asyncio.create_task(_crash_of(role.app)) for role in roles]
-    tasks += [asyncio.create_task(job) for role in roles for job in role.jobs()]
+    jobs = [asyncio.create_task(_faust(role.app), name=f"{role.name}: Faust") for role in roles]
+    jobs += [asyncio.create_task(job, name=role.name) for role in roles for job in role.jobs(stop)]
     logger().info("worker started", roles=[role.name for role in roles], worker=settings.worker)
-    status = await _until_stop(stop, tasks, faults)
-    await _leave(settings, roles, tasks, status)
-    return status
+    stopping = asyncio.create_task(stop.wait())
+    done, _ = await asyncio.wait((stopping, *jobs), return_when=asyncio.FIRST_COMPLETED)
+    if stopping not in done:
+        for job in done:
+            _tell(job)
+        _end(1)
+    await _leave(settings, roles)
+    for job in jobs:
+        job.cancel()
+    await asyncio.gather(*jobs, return_exceptions=True)
 
 
-async def _crash_of(app: RoleApp) -> None:
-    """Wait until Faust gives the app up."""
+async def _faust(app: RoleApp) -> None:
+    """Run the app; returns when Faust has given it up."""
+    await app.start()
     await app._crashed.wait()
     raise RuntimeError(f"Faust gave {app.conf.id} up: {app.crash_reason!r}")
 
 
-async def _until_stop(stop: asyncio.Event, tasks: list[asyncio.Task[None]], faults: list[str]) -> int:
-    stopping = asyncio.create_task(stop.wait())
-    pending: set[asyncio.Task[Any]] = {stopping, *tasks}
-    while not stop.is_set():
-        done, pending = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
-        for task in done:
-            if task is not stopping and (error := task.exception()) is not None:
-                faults.append(f"{type(error).__name__}: {error}")
-                logger().error("worker ends", reason=faults[-1], exc_info=error)
-                stopping.cancel()
-                return 1
-    return 0
+def _tell(job: asyncio.Task[Any]) -> None:
+    """Say why a job ended that was to run for ever."""
+    error = job.exception()
+    reason = f"{type(error).__name__}: {error}" if error else "it returned"
+    logger().error("worker ends: a role did", role=job.get_name(), reason=reason, exc_info=error)
 
 
-async def _leave(
-    settings: Settings, roles: Sequence[Role], tasks: list[asyncio.Task[None]], status: int
-) -> None:
-    """No new work, finish what is in flight, flush, commit, leave; after the deadline leave all the same."""
+async def _leave(settings: Settings, roles: Sequence[Role]) -> None:
+    """No new work, finish what is in flight, commit, leave; after the deadline leave all the same."""
     logger().info("worker stops", timeout_s=settings.stop_timeout_s)
     for role in roles:
-        role.begin_stop()
-    if status == 0:
-        try:
-            async with asyncio.timeout(settings.stop_timeout_s + 3):
-                await asyncio.gather(*(_stopped(role.app) for role in roles))
-        except TimeoutError:
-            logger().warning("left before Faust had stopped: what was unfinished is read again")
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)
-
-
-async def _stopped(app: RoleApp) -> None:
-    stopping: Awaitable[None] = app.stop()
-    await stopping
+        role.app.grace_s = settings.stop_timeout_s
+    try:
+        async with asyncio.timeout(settings.stop_timeout_s + _LEAVE_S):
+            await asyncio.gather(*(role.app.stop() for role in roles))
+    except TimeoutError:
+        logger().warning("left before Faust had stopped: what was unfinished is read again")
 
 
 @contextmanager

@@ -65,25 +65,24 @@ def worker(
     roles = ROLES if role == "all" else tuple(part.strip() for part in role.split(","))
     if unknown := [name for name in roles if name not in ROLES]:
         fail(f"--role {unknown[0]!r} is unknown: choose from {', '.join(ROLES)} or all", status=2)
-    sys.exit(_run_worker(load(), roles))
+    _run_worker(load(), roles)
 
 
-def _run_worker(settings: Settings, roles: tuple[str, ...]) -> int:
+def _run_worker(settings: Settings, roles: tuple[str, ...]) -> NoReturn:
     import os
 
-    import uvloop
     from aiokafka.errors import KafkaError
 
     from app.kit.logs import configure
     from app.kit.secrets import Secrets
-    from app.main import StartFault, work
+    from app.main import StartFault
+    from app.main import run as run_worker
     from app.stream.migrate import TopicFault
 
     configure(settings.log_format, settings.log_level)
     secrets = Secrets(os.environ, settings.secrets_dir)
     try:
-        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            return runner.run(work(settings, roles, secrets))
+        run_worker(settings, roles, secrets)
     except (StartFault, TopicFault) as fault:
         fail(str(fault))
     except KafkaError as error:

@@ -68,7 +68,6 @@ class Join:
         self._requests = Outbox(producer, settings.topics.requests.name)
         self._log = Outbox(producer, settings.topics.log.name)
         self._sweep = Sweep(self._leads, settings.lead_ttl_days * DAY_MS)
-        self._stopping = False
         self._terms = Terms(
             flow_of=self._flows.get,
             secret=secrets,
@@ -78,10 +77,10 @@ class Join:
             worker=settings.worker,
             dry_run=settings.sending == "dry-run",
         )
-        app.quiesce = self._quiesce
+        app.quiesce = self._intake.hand_over
         app.agent(raw_topic(app, settings.topics.lead_events.name), name=self.name)(self._feed)
 
-    def jobs(self) -> Sequence[Coroutine[Any, Any, None]]:
+    def jobs(self, stopping: asyncio.Event) -> Sequence[Coroutine[Any, Any, None]]:
         """Following the flows; folding."""
         return (self._flows.follow(), self._run())
 
@@ -92,19 +91,8 @@ class Join:
             missing.append("an assignment, its leads recovered")
         return missing
 
-    def begin_stop(self) -> None:
-        """Take nothing new; what is in flight gets `stop_timeout_s`."""
-        self._stopping = True
-
     async def _feed(self, stream: Any) -> None:
         await self._intake.feed(stream)
-
-    async def _quiesce(self) -> None:
-        self._intake.drop_queue()
-        timeout_s = self._settings.stop_timeout_s if self._stopping else self._settings.handover_s
-        if not await self._intake.emptied(timeout_s):
-            logger().warning("lead events given up unfinished: they are read again", role=self.name)
-        self._intake.forget()
 
     async def _run(self) -> None:
         await self._flows.ready.wait()
@@ -125,8 +113,7 @@ class Join:
             await asyncio.gather(*(self._handle(p, events) for p, events in by_partition.items()))
             for taken in batch:
                 self._intake.finish(taken)
-            if not self._stopping:
-                await self._expire()
+            await self._expire()
 
     async def _handle(self, partition: int, batch: list[Taken]) -> None:
         """One partition's events, in order, up to the ack."""

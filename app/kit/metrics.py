@@ -13,7 +13,7 @@ DROPPED = Counter(
 )
 ABANDONED = Counter(
     "postbacks_abandoned",
-    "Sends still open when a partition was given up; each may repeat. Rising: raise HANDOVER_S.",
+    "Values unfinished when a partition was given up; a send may repeat. Rising: raise HANDOVER_S.",
 )
 MOVED = Counter("postbacks_retries_moved", "Requests moved from a retry topic back to be sent.")
 BROKEN_CONFIGS = Counter(

@@ -51,7 +51,6 @@ class Log:
         self._batcher = Batcher()
         self._writer = Writer(settings.clickhouse)
         self._starts: dict[Any, GoOn] = {}
-        self._stopping = False
         topics = settings.topics
         self._rows: dict[str, tuple[Table, _Rows]] = {
             topics.log.name: (POSTBACK_LOG, log_rows),
@@ -62,7 +61,7 @@ class Log:
         for topic in self._rows:
             app.agent(raw_topic(app, topic), name=f"log-{topic}")(self._feed)
 
-    def jobs(self) -> Sequence[Coroutine[Any, Any, None]]:
+    def jobs(self, stopping: asyncio.Event) -> Sequence[Coroutine[Any, Any, None]]:
         """Reading and inserting."""
         return (self._run(),)
 
@@ -71,21 +70,13 @@ class Log:
         missing = [] if self.app.rebalancing_count and not self.app.rebalancing else ["an assignment"]
         return missing + ([self._writer.waits_for] if self._writer.waits_for else [])
 
-    def begin_stop(self) -> None:
-        """Take nothing new; what is in flight gets `stop_timeout_s`."""
-        self._stopping = True
-
     async def _feed(self, stream: Any) -> None:
         await self._intake.feed(stream)
 
-    async def _quiesce(self) -> None:
-        self._intake.drop_queue()
-        timeout_s = self._settings.stop_timeout_s if self._stopping else self._settings.handover_s
-        if not await self._intake.emptied(timeout_s):
-            logger().warning("log records given up unwritten: they are read again", role=self.name)
+    async def _quiesce(self, grace_s: float) -> None:
+        await self._intake.hand_over(grace_s)
         self._batcher.flush()
         self._starts.clear()
-        self._intake.forget()
 
     async def _run(self) -> None:
         try:

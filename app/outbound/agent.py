@@ -82,24 +82,19 @@ class Outbound:
         self._tasks: set[asyncio.Task[None]] = set()
         self._open: dict[tuple[str, int], asyncio.Event] = {}  # by request and replay
         self._broken: asyncio.Future[None] | None = None
-        self._stopping = self._quiescing = False
+        self._quiescing = False
         self._rows = Rows(settings.topics.requests.name, settings.worker, secrets)
         app.quiesce = self._quiesce
         app.on_partitions_assigned.connect(self._on_assigned, weak=False)
         app.agent(raw_topic(app, settings.topics.requests.name), name=self.name)(self._feed)
 
-    def jobs(self) -> Sequence[Coroutine[Any, Any, None]]:
-        """Taking and sending; moving what is due."""
-        return (self._run(), self._mover.run())
+    def jobs(self, stopping: asyncio.Event) -> Sequence[Coroutine[Any, Any, None]]:
+        """Taking and sending; moving what is due, until `stopping`."""
+        return (self._run(), self._mover.run(stopping))
 
     def waits_for(self) -> list[str]:
         """Until it has partitions or knows that it has none."""
         return [] if self.app.rebalancing_count and not self.app.rebalancing else ["an assignment"]
-
-    def begin_stop(self) -> None:
-        """Take nothing new; what is in flight gets `stop_timeout_s`."""
-        self._stopping = True
-        self._mover.stop()
 
     async def _feed(self, stream: Any) -> None:
         await self._intake.feed(stream)
@@ -256,14 +251,13 @@ class Outbound:
         mine = {tp.partition for tp in assigned if tp.topic == topic}
         self._memories = {p: memory for p, memory in self._memories.items() if p in mine}
 
-    async def _quiesce(self) -> None:
+    async def _quiesce(self, grace_s: float) -> None:
         """Send nothing more, wait for what is in flight, give up the rest: its next owner reads it again."""
         self._quiescing = True
         self._intake.drop_queue()
         self._hosts.drop(lambda item: True)
-        timeout_s = self._settings.stop_timeout_s if self._stopping else self._settings.handover_s
         if self._tasks:
-            _, open_ones = await asyncio.wait(self._tasks, timeout=timeout_s)
+            _, open_ones = await asyncio.wait(self._tasks, timeout=grace_s)
             if open_ones:
                 ABANDONED.inc(len(open_ones))
                 logger().warning("sends given up while open: each may repeat", count=len(open_ones))

@@ -43,10 +43,9 @@ class Mover:
         self._settings = settings
         self._producer = producer
         self._waits: dict[TopicPartition, int] = {}  # paused partition → when its head is due
-        self._stopping = False
 
-    async def run(self) -> None:
-        """Move until `stop`. Raises `KafkaError` when Kafka refuses for good: the process then ends."""
+    async def run(self, stopping: asyncio.Event) -> None:
+        """Move until `stopping`, then leave the group. Raises `KafkaError` when Kafka refuses for good."""
         consumer = AIOKafkaConsumer(
             self._settings.topics.retries.name,
             **client_options(self._settings),
@@ -60,17 +59,13 @@ class Mover:
         )
         await consumer.start()
         try:
-            while not self._stopping:
+            while not stopping.is_set():
                 self._resume_due(consumer)
                 fetched = await consumer.getmany(timeout_ms=self._poll_ms())
                 for tp, records in fetched.items():
                     await self._move(consumer, tp, records)
         finally:
             await consumer.stop()
-
-    def stop(self) -> None:
-        """Finish the round under way, then leave the group."""
-        self._stopping = True
 
     def _poll_ms(self) -> int:
         waits = [due - now_ms() for due in self._waits.values()]

@@ -1,24 +1,28 @@
 """A Faust app of ours: Faust keeps group, assignment, tables and recovery; our ledgers say what is committed.
 
-Two things are replaced, and only here. The consumer ignores Faust's acks, which a skipped message of an
-old generation makes as well as a finished one, and commits what the ledgers released. And before a
-partition is given up, or at a stop, `quiesce` runs under a deadline (Faust waits for ever, or not at all).
+Three things are replaced, and only here. The consumer ignores Faust's acks, which a skipped message of an
+old generation makes as well as a finished one, and commits what the ledgers released. While a rebalance
+goes on Faust hands out records of streams before it seeks to their committed offsets, with tables not yet
+recovered: they are dropped, and each partition begins at its committed offset afterwards. And before a
+partition is given up, or at a stop, `quiesce` has `grace_s` (Faust waits for ever, or not at all).
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import faust
+from aiokafka.errors import IllegalStateError
 from faust.transport.drivers import aiokafka as driver
 
 from app.settings import Settings
 from app.stream.kafka import tls_context
 from app.topics import MAX_RECORD_BYTES
 
-Quiesce = Callable[[], Awaitable[None]]
+Quiesce = Callable[[float], Awaitable[None]]
+"""Start nothing, finish what is in flight within so many seconds, forget the rest."""
 
 
 class LedgerConsumer(driver.Consumer):
@@ -27,6 +31,8 @@ class LedgerConsumer(driver.Consumer):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._released: dict[Any, int] = {}
+        self._revokes = 0
+        self._begun_after = -1  # the revoke after which the streams began at their committed offsets
 
     def release(self, tp: Any, offset: int) -> None:
         """Let `offset` (the next to read) of a topic partition be committed."""
@@ -47,8 +53,28 @@ class LedgerConsumer(driver.Consumer):
     async def _add_gap(self, tp: Any, offset_from: int, offset_to: int) -> None:
         """Gaps are the ledgers' business."""
 
+    async def getmany(self, timeout: float) -> AsyncIterator[tuple[Any, Any]]:  # noqa: ASYNC109 - Faust's
+        """Fetch; records of streams are handed out only once their partitions have begun."""
+        if self._begun_after != self._revokes and not self.app.rebalancing:
+            await self._begin_at_committed()
+        async for tp, message in super().getmany(timeout):
+            if self._begun_after == self._revokes or self._is_changelog_tp(tp):
+                yield tp, message
+
+    async def _begin_at_committed(self) -> None:
+        revokes = self._revokes
+        try:
+            await self.perform_seek()
+            for tp in self.assignment():
+                if not self._is_changelog_tp(tp) and self._read_offset[tp] is None:
+                    await self.seek(tp, 0)  # never committed: from the beginning, or what is left of it
+        except IllegalStateError:
+            return  # the next rebalance came first
+        self._begun_after = revokes
+
     async def on_partitions_revoked(self, revoked: Any) -> None:
         """Hand over: `quiesce` and commit inside, then forget what was released."""
+        self._revokes += 1
         await super().on_partitions_revoked(revoked)
         for tp in revoked:
             self._released.pop(tp, None)
@@ -61,16 +87,20 @@ class LedgerTransport(driver.Transport):
 
 
 class RoleApp(faust.App):
-    """The app of one role; `quiesce` is set by the role before the start."""
+    """The app of one role, which sets `quiesce` before the start.
+
+    `grace_s` is the time that a rebalance leaves for what is in flight; a stop sets another.
+    """
 
     quiesce: Quiesce
+    grace_s: float
 
     def _new_transport(self) -> LedgerTransport:
         return LedgerTransport(self.conf.broker_consumer, self)
 
     async def _consumer_wait_empty(self, consumer: LedgerConsumer, logger: Any) -> None:
         """Called at a revoke and at a stop, when nothing new arrives any more."""
-        await self.quiesce()
+        await self.quiesce(self.grace_s)
         if not await consumer.commit():  # another commit was under way and took less
             await consumer.commit()
 
@@ -104,10 +134,11 @@ def new_app(settings: Settings, role: str, data_dir: Path) -> RoleApp:
         autodiscover=False,
     )
     app.quiesce = _nothing_to_finish
+    app.grace_s = settings.handover_s
     return app
 
 
-async def _nothing_to_finish() -> None:
+async def _nothing_to_finish(grace_s: float) -> None:
     """A role that has not started holds nothing."""
 
 

@@ -8,11 +8,14 @@ others go on. At a revoke everything is forgotten: what was not finished is read
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from app.kit.logs import logger
+from app.kit.metrics import ABANDONED
 from app.stream.faust_app import RoleApp
 from app.stream.ledger import Ledger
 
@@ -64,6 +67,7 @@ class Intake:
         self._queue: deque[Taken] = deque()
         self._queued: dict[Any, int] = {}
         self._ledgers: dict[Any, Ledger] = {}
+        self._newest: dict[Any, int] = {}
         self._full: set[Any] = set()
         self._arrived = asyncio.Event()
         self._emptied = asyncio.Event()
@@ -77,6 +81,9 @@ class Intake:
 
     def _put(self, message: Any) -> None:
         tp = message.tp
+        if message.offset <= self._newest.get(tp, -1):
+            self._rewind(tp)
+        self._newest[tp] = message.offset
         ledger = self._ledgers.setdefault(tp, Ledger())
         taken = Taken(
             tp,
@@ -92,6 +99,18 @@ class Intake:
         self._arrived.set()
         self._check_window(tp)
 
+    def _rewind(self, tp: Any) -> None:
+        """Faust went back to the committed offset without a revoke: begin the partition again.
+
+        What is in flight of it goes on and is not acked; it is seen a second time as a repeat.
+        """
+        self._queue = deque(taken for taken in self._queue if taken.tp != tp)
+        self._queued.pop(tp, None)
+        self._ledgers.pop(tp, None)
+        if tp in self._full:
+            self._full.discard(tp)
+            self._app.consumer.on_buffer_drop(tp)
+
     async def take(self, most: int) -> list[Taken]:
         """Wait for a record; return up to `most`, in order. For each, `begin` and `finish` follow."""
         while not self._queue:
@@ -105,13 +124,14 @@ class Intake:
     def begin(self, taken: Taken, values: int) -> None:
         """A record of `values` values is being worked on."""
         taken.ledger.begin(taken.offset, values, taken.size_bytes)
-        self._check_window(taken.tp)
+        if self.holds(taken):
+            self._check_window(taken.tp)
 
     def finish(self, taken: Taken) -> None:
         """One value of a record is done, with all its effects acknowledged."""
         committable = taken.ledger.finish(taken.offset)
-        if self._ledgers.get(taken.tp) is not taken.ledger:
-            return  # given up since: the next owner reads it again
+        if not self.holds(taken):
+            return  # given up since: it is read again
         if committable is not None:
             self._app.consumer.release(taken.tp, committable)
             self._check_window(taken.tp)
@@ -122,11 +142,12 @@ class Intake:
         ledger = self._ledgers[tp]
         held_bytes = ledger.bytes + self._queued.get(tp, 0)
         window = self._window
-        if tp not in self._full:
-            if held_bytes >= window.bytes or ledger.values >= window.values:
-                self._full.add(tp)
-                self._app.consumer.on_buffer_full(tp)
-        elif held_bytes < window.bytes / 2 and ledger.values < window.values / 2:
+        if held_bytes >= window.bytes or ledger.values >= window.values:
+            self._full.add(tp)
+            self._app.consumer.on_buffer_full(
+                tp
+            )  # again each time: Faust's own queue lifts it when it empties
+        elif tp in self._full and held_bytes < window.bytes / 2 and ledger.values < window.values / 2:
             self._full.discard(tp)
             self._app.consumer.on_buffer_drop(tp)
 
@@ -143,21 +164,24 @@ class Intake:
         self._queue.clear()
         self._queued.clear()
 
-    async def emptied(self, timeout_s: float) -> bool:
-        """Wait until all that was begun is finished; False when the time is over first."""
-        try:
-            async with asyncio.timeout(timeout_s):
+    async def hand_over(self, grace_s: float) -> None:
+        """Give all partitions up after what was begun is finished, or after `grace_s`."""
+        self.drop_queue()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(grace_s):
                 while self.open_values():
                     self._emptied.clear()
                     await self._emptied.wait()
-        except TimeoutError:
-            return False
-        return True
+        if unfinished := self.open_values():
+            ABANDONED.inc(unfinished)
+            logger().warning(
+                "given up unfinished: it is read again", values=unfinished, app=self._app.conf.id
+            )
+        self.forget()
 
-    def forget(self) -> int:
-        """Give all partitions up; returns how many values were abandoned unfinished."""
-        abandoned = self.open_values()
+    def forget(self) -> None:
+        """Give all partitions up at once."""
         self.drop_queue()
         self._ledgers.clear()
+        self._newest.clear()
         self._full.clear()
-        return abandoned

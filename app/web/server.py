@@ -1,6 +1,7 @@
 """One HTTP port a process: `/metrics`, `/healthz` and `/readyz`.
 
-Alive means that no role has ended; ready means that each role holds what it needs to do its work.
+Alive means that it answers: a process whose role has ended ends itself. Ready means that each role holds
+what it needs to do its work.
 """
 
 from __future__ import annotations
@@ -15,14 +16,14 @@ Missing = Callable[[], list[str]]
 """What is missing, a line each: empty when all is well."""
 
 
-def new_server(broken: Missing, waits_for: Missing) -> web.Application:
-    """The pages of a worker; `broken` answers for its life, `waits_for` for its readiness."""
+def new_server(waits_for: Missing) -> web.Application:
+    """The pages of a worker; `waits_for` answers for its readiness."""
 
     async def healthz(request: web.Request) -> web.Response:
-        return _answer(broken())
+        return _answer([])
 
     async def readyz(request: web.Request) -> web.Response:
-        return _answer(broken() + waits_for())
+        return _answer(waits_for())
 
     async def metrics(request: web.Request) -> web.Response:
         return web.Response(body=generate_latest(), headers={"Content-Type": CONTENT_TYPE_PLAIN_0_0_4})

@@ -76,11 +76,15 @@ async def test_every_vector_arrives_byte_for_byte_behind_outbound(kafka: Kafka, 
         courier = Courier(secrets, stand.open_socket, tls=stand.tls, resolver=stand.resolver)
         role = Outbound(settings, new_app(settings, "outbound", tmp_path), producer, secrets, courier)
         await _produce(producer, settings.topics.requests.name)
-        tasks = [asyncio.create_task(role.app.start()), *(asyncio.create_task(job) for job in role.jobs())]
+        stopping = asyncio.Event()
+        tasks = [
+            asyncio.create_task(role.app.start()),
+            *(asyncio.create_task(job) for job in role.jobs(stopping)),
+        ]
         try:
             await until(lambda: len(stand.received) == len(_VECTORS), "every vector at its receiver")
         finally:
-            role.begin_stop()
+            stopping.set()
             await role.app.stop()
             for task in tasks:
                 task.cancel()

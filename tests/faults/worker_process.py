@@ -7,14 +7,13 @@ every host name for a receiver on loopback whose certificates that authority sig
 
 from __future__ import annotations
 
-import asyncio
 import functools
 import os
 import signal
 import ssl
 import sys
+from typing import NoReturn
 
-import uvloop
 from aiohttp.abc import AbstractResolver, ResolveResult
 
 import app.main
@@ -55,7 +54,7 @@ def kill_at(wanted: str, point: str) -> None:
         os.kill(os.getpid(), signal.SIGKILL)
 
 
-def main(roles: list[str]) -> int:
+def main(roles: list[str]) -> NoReturn:
     """Run the roles as `postbacks worker` does."""
     settings = load(os.environ)
     configure("json", settings.log_level)
@@ -68,9 +67,8 @@ def main(roles: list[str]) -> int:
         tls: ssl.SSLContext = tls_context()
         tls.load_verify_locations(authority)
         vars(app.main)["Courier"] = functools.partial(Courier, tls=tls, resolver=OnLoopback(int(port)))
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        return runner.run(app.main.work(settings, roles, Secrets(os.environ, settings.secrets_dir)))
+    app.main.run(settings, roles, Secrets(os.environ, settings.secrets_dir))
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1].split(",")))
+    main(sys.argv[1].split(","))

@@ -44,9 +44,8 @@ class Counting:
 
         self.app.agent(raw_topic(self.app, settings.topics.lead_events.name), name="count")(feed)
 
-    async def _quiesce(self) -> None:
-        await self.intake.emptied(0.2)
-        self.intake.forget()
+    async def _quiesce(self, grace_s: float) -> None:
+        await self.intake.hand_over(0.2)
 
     async def run(self) -> None:
         while True:
