@@ -1,26 +1,34 @@
 """Settings: read once from the environment, checked, and passed on as one value.
 
 Every field that is a time or a size has its unit in its name. A wrong setting stops the start with its
-name and why (`SettingsFault`). Flags of the command line are merged into the mapping before `load`.
+name and why (`SettingsFault`), and so does one that nothing obeys yet: a proxy that is quietly not used
+sends from the wrong address. No message repeats what may hold a password.
 """
 
 from __future__ import annotations
 
-import ipaddress
 import os
+import re
 import socket
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from urllib.parse import urlsplit
 
+from app.kit.dotenv import read_dotenv
+from app.kit.reader import PREFIX, Network, Reader, SettingsFault
 from app.topics import Topics, topics_of
 
-Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+__all__ = ["KafkaAuth", "Network", "Settings", "SettingsFault", "environment", "load", "strangers"]
 
-
-class SettingsFault(Exception):
-    """A setting cannot be used; the text names it, says why and what would do."""
+UNSUPPORTED = (
+    *("PROXY", "SOURCE_ADDRESS", "RETRY_DELAYS", "RETRY_AFTER_MAX_S", "CLICKHOUSE_CLUSTER"),
+    *("FLOWS_DIR", "TOKEN", "VIEW_TOKEN", "INBOUND", "STALL_TIMEOUT"),
+)
+"""Settings to come: they are refused, because nothing obeys them yet."""
+_NOT_SETTINGS = re.compile(
+    r"SECRET_.*|CI"
+    r"|(.*_)?(SERVICE_HOST|SERVICE_PORT(_.*)?|PORT(_\d+_(TCP|UDP)(_.*)?)?)"  # Kubernetes', for its services
+)
 
 
 @dataclass(frozen=True)
@@ -70,14 +78,44 @@ class Settings:
         return topics_of(self.prefix, self.partitions, self.requests_retention_days)
 
 
+def environment() -> dict[str, str]:
+    """The process's environment over a `.env` file in the working directory. Raises `SettingsFault`."""
+    try:
+        return {**read_dotenv(Path(".env")), **os.environ}
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsFault(f"the file .env cannot be read: {error}") from error
+
+
+def strangers(environ: Mapping[str, str]) -> list[str]:
+    """A sentence for each `POSTBACKS_…` variable that is no setting, with the setting nearest to it."""
+    from difflib import get_close_matches  # late: only for a person who mistyped
+
+    read = Reader({f"{PREFIX}WORKER": "w"})
+    _read(read)
+    found = []
+    for variable in sorted(environ):
+        name = variable.removeprefix(PREFIX)
+        if not variable.startswith(PREFIX) or name in read.names or _NOT_SETTINGS.fullmatch(name):
+            continue
+        if name not in UNSUPPORTED:
+            near = get_close_matches(name, sorted(read.names), n=1, cutoff=0.0)[0]
+            found.append(f"{variable} is no setting and changes nothing; did you mean {PREFIX}{near}?")
+    return found
+
+
 def load(environ: Mapping[str, str] | None = None) -> Settings:
-    """The settings of `environ` (default: the process's, over a `.env` file in the working directory).
+    """The settings of `environ` (default: `environment()`).
 
     Raises `SettingsFault` for the first wrong setting.
     """
-    if environ is None:
-        environ = {**_dotenv(Path(".env")), **os.environ}
-    read = _Reader(environ)
+    read = Reader(environment() if environ is None else environ)
+    for name in UNSUPPORTED:
+        if read.text(name, ""):
+            raise SettingsFault(f"{PREFIX}{name} is not supported yet: take it out, nothing would obey it")
+    return _read(read)
+
+
+def _read(read: Reader) -> Settings:
     host, port = read.address("WEB", "127.0.0.1", 8080)
     return Settings(
         kafka=read.servers("KAFKA", "127.0.0.1:9092"),
@@ -92,7 +130,7 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
         web_port=port,
         sending=read.choice("SENDING", "on", ("on", "dry-run")),
         allow_networks=read.networks("ALLOW_NETWORKS"),
-        secrets_dir=Path(folder) if (folder := read.text("SECRETS_DIR", "")) else None,
+        secrets_dir=read.folder("SECRETS_DIR"),
         max_in_flight=read.whole("MAX_IN_FLIGHT", 256, 1, 65_536),
         max_per_host=read.whole("MAX_PER_HOST", 32, 1, 65_536),
         lead_ttl_days=read.whole("LEAD_TTL_DAYS", 90, 1, 3_650),
@@ -106,7 +144,7 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
     )
 
 
-def _kafka_auth(read: _Reader) -> KafkaAuth:
+def _kafka_auth(read: Reader) -> KafkaAuth:
     protocols = ("PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL")
     mechanisms = ("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512")
     auth = KafkaAuth(
@@ -114,95 +152,19 @@ def _kafka_auth(read: _Reader) -> KafkaAuth:
         mechanism=read.choice("KAFKA_SASL_MECHANISM", "PLAIN", mechanisms),
         username=read.text("KAFKA_USERNAME", ""),
         password=read.text("KAFKA_PASSWORD", ""),
-        ca_file=read.text("KAFKA_CA_FILE", ""),
-        cert_file=read.text("KAFKA_CERT_FILE", ""),
-        key_file=read.text("KAFKA_KEY_FILE", ""),
+        ca_file=read.file("KAFKA_CA_FILE"),
+        cert_file=read.file("KAFKA_CERT_FILE"),
+        key_file=read.file("KAFKA_KEY_FILE"),
     )
-    if auth.protocol.startswith("SASL") and not auth.username:
-        raise SettingsFault("POSTBACKS_KAFKA_USERNAME is missing: POSTBACKS_KAFKA_SECURITY asks for SASL")
+    asks = f"{PREFIX}KAFKA_SECURITY={auth.protocol}"
+    for name, value in (("USERNAME", auth.username), ("PASSWORD", auth.password)):
+        if auth.protocol.startswith("SASL") and not value:
+            raise SettingsFault(f"{PREFIX}KAFKA_{name} is missing: {asks} needs it")
+        if value and not auth.protocol.startswith("SASL"):
+            raise SettingsFault(f"{PREFIX}KAFKA_{name} would not be used: {asks} knows no user")
+    for name, value in (("CA", auth.ca_file), ("CERT", auth.cert_file), ("KEY", auth.key_file)):
+        if value and "SSL" not in auth.protocol:
+            raise SettingsFault(f"{PREFIX}KAFKA_{name}_FILE would not be used: {asks} has no TLS")
+    if auth.key_file and not auth.cert_file:
+        raise SettingsFault(f"{PREFIX}KAFKA_CERT_FILE is missing: {PREFIX}KAFKA_KEY_FILE is its key")
     return auth
-
-
-def _dotenv(path: Path) -> dict[str, str]:
-    """`NAME=value` lines of a file; `#` begins a comment line, quotes around a value are dropped."""
-    if not path.is_file():
-        return {}
-    found = {}
-    for line in path.read_text(encoding="utf-8").splitlines():
-        name, equals, value = line.strip().removeprefix("export ").partition("=")
-        if equals and not name.startswith("#"):
-            found[name.strip()] = value.strip().strip("'\"")
-    return found
-
-
-class _Reader:
-    """One mapping, read setting by setting; each method names the setting it refuses."""
-
-    def __init__(self, environ: Mapping[str, str]) -> None:
-        self._environ = environ
-
-    def text(self, name: str, default: str) -> str:
-        return self._environ.get(f"POSTBACKS_{name}", "").strip() or default
-
-    def fault(self, name: str, why: str) -> SettingsFault:
-        return SettingsFault(f"POSTBACKS_{name}={self.text(name, '')!r} cannot be used: {why}")
-
-    def choice(self, name: str, default: str, allowed: tuple[str, ...]) -> str:
-        value = self.text(name, default)
-        if value not in allowed:
-            raise self.fault(name, f"it is one of {', '.join(allowed)}")
-        return value
-
-    def whole(self, name: str, default: int, least: int, most: int) -> int:
-        value = self.text(name, str(default))
-        if not value.isascii() or not value.isdigit() or not least <= int(value) <= most:
-            raise self.fault(name, f"it is a whole number from {least} to {most}")
-        return int(value)
-
-    def seconds(self, name: str, default: float, least: float, most: float) -> float:
-        try:
-            value = float(self.text(name, str(default)))
-        except ValueError:
-            value = -1.0
-        if not least <= value <= most:
-            raise self.fault(name, f"it is a number of seconds from {least:g} to {most:g}")
-        return value
-
-    def name(self, name: str, default: str) -> str:
-        """A name that may stand in a Kafka topic and in a folder."""
-        value = self.text(name, default)
-        if len(value) > 100 or not all(c.isascii() and (c.isalnum() or c in "._-") for c in value):
-            raise self.fault(name, "it is up to 100 of A-Z a-z 0-9 . _ -")
-        return value
-
-    def address(self, name: str, host: str, port: int) -> tuple[str, int]:
-        value = self.text(name, f"{host}:{port}")
-        found_host, colon, found_port = value.rpartition(":")
-        if not colon or not found_host or not found_port.isdigit() or int(found_port) > 65_535:
-            raise self.fault(name, f"it is host:port, such as {host}:{port}")
-        return found_host.strip("[]"), int(found_port)
-
-    def servers(self, name: str, default: str) -> str:
-        value = self.text(name, default)
-        for server in value.split(","):
-            _, colon, port = server.strip().rpartition(":")
-            if not colon or not port.isdigit():
-                raise self.fault(name, f"it is host:port,host:port, such as {default}")
-        return ",".join(server.strip() for server in value.split(","))
-
-    def link(self, name: str, default: str) -> str:
-        value = self.text(name, default)
-        parts = urlsplit(value)
-        if parts.scheme not in ("http", "https") or not parts.hostname or not parts.path.strip("/"):
-            # The value holds a password: it is not repeated.
-            raise SettingsFault(f"POSTBACKS_{name} is http://user:password@host:8123/database")
-        return value
-
-    def networks(self, name: str) -> tuple[Network, ...]:
-        found = []
-        for part in filter(None, (p.strip() for p in self.text(name, "").split(","))):
-            try:
-                found.append(ipaddress.ip_network(part, strict=False))
-            except ValueError:
-                raise self.fault(name, f"{part!r} is no network such as 10.0.0.0/8") from None
-        return tuple(found)

@@ -1,26 +1,20 @@
-"""What the commands that ask ClickHouse share: filter options, one question, how the answer is printed.
-
-Text from leads and receivers is shown with its control characters made visible: it must not move the cursor.
-"""
+"""What the commands that ask ClickHouse share: filter options, one question, what its failure says."""
 
 from __future__ import annotations
 
 import asyncio
-import sys
-from collections.abc import Awaitable, Callable, Iterable
-from decimal import Decimal
-from typing import Annotated, Any, NoReturn, TypeVar
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from typing import Annotated, Any, TypeVar
 
-import orjson
 import typer
 
+from app.cli.ending import fail, settings_told
 from app.kit.clock import now_ms
 from app.queries.filters import OUTCOMES, TAGS, FilterFault, Filters, codes_of, moment_ms
-from app.settings import load
 
 MAX_EXECUTION_S = 60.0
 _Got = TypeVar("_Got")
-_WIDTH_OF_A_PIPE = 240
 
 FlowOption = Annotated[str | None, typer.Option("--flow", help="Flow id; * holds the global postbacks.")]
 PostbackOption = Annotated[str | None, typer.Option("--postback", help="Postback id.")]
@@ -28,7 +22,6 @@ HostOption = Annotated[str | None, typer.Option("--host", help="Receiver's host.
 TagOption = Annotated[list[str] | None, typer.Option("--tag", help=f"NAME=VALUE, of {', '.join(TAGS)}.")]
 SinceOption = Annotated[str | None, typer.Option("--since", help="2h, 7d ago, or 2026-11-24T15:00:00Z.")]
 UntilOption = Annotated[str | None, typer.Option("--until", help="Likewise; not included.")]
-JsonOption = Annotated[bool, typer.Option("--json", help="One object a line.")]
 
 
 def filters_of(
@@ -66,12 +59,9 @@ def _tag(text: str) -> tuple[str, str]:
 
 def ask(question: Callable[[Any], Awaitable[_Got]]) -> _Got:
     """Ask ClickHouse one question; that it is away or not set up is one line and status 1."""
-    from clickhouse_connect.driver.exceptions import ClickHouseError
+    from app.log.writer import connect
 
-    from app.log.refusal import shortened
-    from app.log.writer import ClickHouseFault, connect, shown
-
-    settings = load()
+    settings = settings_told()
 
     async def run() -> _Got:
         client = await connect(settings.clickhouse)
@@ -81,13 +71,26 @@ def ask(question: Callable[[Any], Awaitable[_Got]]) -> _Got:
             await client.close()
 
     try:
-        return asyncio.run(run())
+        with clickhouse_failures_told(settings.clickhouse):
+            return asyncio.run(run())
     except FilterFault as fault:
         fail(str(fault), status=2)
+
+
+@contextmanager
+def clickhouse_failures_told(url: str) -> Iterator[None]:
+    """End the command when ClickHouse at `url` fails inside: one line with what to do, and status 1."""
+    from clickhouse_connect.driver.exceptions import ClickHouseError
+
+    from app.log.refusal import shortened
+    from app.log.writer import ClickHouseFault, shown
+
+    try:
+        yield
     except ClickHouseFault as fault:
         fail(f"{fault}{_cure(str(fault))}")
     except ClickHouseError as error:
-        fail(f"ClickHouse at {shown(settings.clickhouse)}: {shortened(str(error))}{_cure(str(error))}")
+        fail(f"ClickHouse at {shown(url)}: {shortened(str(error))}{_cure(str(error))}")
 
 
 def _cure(text: str) -> str:
@@ -100,36 +103,3 @@ def _cure(text: str) -> str:
     if "TIMEOUT_EXCEEDED" in text:
         return "; ask for less: --since, --flow"
     return ""
-
-
-def fail(text: str, status: int = 1) -> NoReturn:
-    """Say one line on standard error and end."""
-    print(f"postbacks: {text}", file=sys.stderr)
-    sys.exit(status)
-
-
-def print_json(rows: Iterable[dict[str, Any]]) -> None:
-    """One object a line; times as ISO 8601 in UTC, prices as numbers."""
-    for row in rows:
-        sys.stdout.buffer.write(orjson.dumps(row, default=_plain, option=orjson.OPT_UTC_Z) + b"\n")
-    sys.stdout.buffer.flush()
-
-
-def _plain(value: object) -> float:
-    if isinstance(value, Decimal):
-        return float(value)
-    raise TypeError(type(value).__name__)
-
-
-def console() -> Any:
-    """Where tables go: as wide as the terminal, and wide where there is none."""
-    from rich.console import Console
-
-    return Console(width=None if sys.stdout.isatty() else _WIDTH_OF_A_PIPE, highlight=False)
-
-
-def visible(text: str) -> str:
-    """A text without control characters and rich's markup."""
-    from rich.markup import escape
-
-    return escape("".join(c if c.isprintable() else repr(c)[1:-1] for c in text))

@@ -1,29 +1,38 @@
-"""The commands by name. Typer and rich are imported here; what a command needs, when it runs."""
+"""The commands by name. Typer is imported here; what a command needs, when it runs."""
 
 from __future__ import annotations
 
-import asyncio
 import sys
-from collections.abc import Coroutine
+from collections.abc import Callable
 from typing import Annotated, Any, NoReturn
 
 import typer
 
+from app.cli.clickhouse import clickhouse_failures_told
+from app.cli.ending import fail, kafka_told, reach_kafka, run_async, settings_told
 from app.cli.flows import flows_app
+from app.cli.logs import logs_app
 from app.cli.schema import schema
-from app.settings import Settings, SettingsFault, load
+from app.cli.stats import stats
+from app.settings import Settings, SettingsFault, environment, load, strangers
 
 app = typer.Typer(
     name="postbacks",
     help="Lead events in, postbacks out, a row for everything.",
+    epilog="Example: postbacks preview --template 'https://track.er/pb?c={click}' --set click.id=c-9",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-embedded_app = typer.Typer(help="Engines for one machine without Docker.", no_args_is_help=True)
+embedded_app = typer.Typer(
+    help="Engines for one machine without Docker.",
+    epilog="Example: postbacks embedded clickhouse --port 8123",
+    no_args_is_help=True,
+)
 app.add_typer(flows_app, name="flows")
+app.add_typer(logs_app, name="logs")
 app.add_typer(embedded_app, name="embedded")
-app.command()(schema)
+_ITS_OWN_ARGUMENTS = {"allow_extra_args": True, "ignore_unknown_options": True}
 
 
 def run() -> None:
@@ -32,22 +41,6 @@ def run() -> None:
         app()
     except SettingsFault as fault:
         fail(str(fault), status=2)
-
-
-def fail(text: str, status: int = 1) -> NoReturn:
-    """Say one line on standard error and end."""
-    print(f"postbacks: {text}", file=sys.stderr)
-    sys.exit(status)
-
-
-def run_async(work: Coroutine[Any, Any, Any], settings: Settings) -> Any:
-    """Run what talks to Kafka; that Kafka is away is one line, not a traceback."""
-    from aiokafka.errors import KafkaError
-
-    try:
-        return asyncio.run(work)
-    except KafkaError as error:
-        fail(f"Kafka at {settings.kafka} (POSTBACKS_KAFKA): {type(error).__name__}: {error}")
 
 
 @app.command()
@@ -62,31 +55,33 @@ def worker(
     """
     from app.main import ROLES
 
-    roles = ROLES if role == "all" else tuple(part.strip() for part in role.split(","))
-    if unknown := [name for name in roles if name not in ROLES]:
+    asked = [part.strip() for part in role.split(",")]
+    if unknown := [name for name in asked if name not in (*ROLES, "all")]:
         fail(f"--role {unknown[0]!r} is unknown: choose from {', '.join(ROLES)} or all", status=2)
-    _run_worker(load(), roles)
+    settings = load()
+    reach_kafka(settings)
+    _run_worker(settings, ROLES if "all" in asked else tuple(asked))
 
 
 def _run_worker(settings: Settings, roles: tuple[str, ...]) -> NoReturn:
-    import os
-
     from aiokafka.errors import KafkaError
 
-    from app.kit.logs import configure
+    from app.kit.logs import configure, logger
     from app.kit.secrets import Secrets
     from app.main import StartFault
-    from app.main import run as run_worker
+    from app.main import run as run_roles
     from app.stream.migrate import TopicFault
 
     configure(settings.log_format, settings.log_level)
-    secrets = Secrets(os.environ, settings.secrets_dir)
+    environ = environment()
+    for stranger in strangers(environ):
+        logger().warning(stranger)
     try:
-        run_worker(settings, roles, secrets)
+        run_roles(settings, roles, Secrets(environ, settings.secrets_dir))
     except (StartFault, TopicFault) as fault:
         fail(str(fault))
     except KafkaError as error:
-        fail(f"Kafka at {settings.kafka} (POSTBACKS_KAFKA): {type(error).__name__}: {error}")
+        fail(f"Kafka at {settings.kafka} (POSTBACKS_KAFKA): {kafka_told(error)}")
 
 
 @app.command()
@@ -95,40 +90,53 @@ def migrate() -> None:
 
     Example: postbacks migrate
     """
-    settings = load()
-    done = run_async(_migrate(settings), settings)
-    for line in done or ["nothing to do: topics and tables are as they should be"]:
-        print(line)
+    settings = settings_told()
+    with clickhouse_failures_told(settings.clickhouse):
+        done = run_async(settings, _migrate)
+    if not done:
+        print("nothing to do: topics and tables are as they should be")
 
 
-async def _migrate(settings: Settings) -> list[str]:
-    from clickhouse_connect.driver.exceptions import ClickHouseError
-
+async def _migrate(settings: Settings) -> int:
+    """Make topics, then tables, and print each thing done; the number of things done."""
     from app.log.migrate import migrate as migrate_tables
-    from app.log.writer import ClickHouseFault, connect, database_of, shown
-    from app.stream.migrate import TopicFault, migrate_topics
+    from app.log.writer import connect, database_of
+    from app.stream.migrate import migrate_topics
 
+    topics = await migrate_topics(settings)
+    for line in topics:
+        print(line, flush=True)  # they stay made when ClickHouse is away
+    client = await connect(settings.clickhouse, use_database=False)
     try:
-        done = await migrate_topics(settings)
-        client = await connect(settings.clickhouse, use_database=False)
-        try:
-            database = database_of(settings.clickhouse)
-            return done + await migrate_tables(client, database=database, log_ttl_days=settings.log_ttl_days)
-        finally:
-            await client.close()
-    except (TopicFault, ClickHouseFault) as fault:
-        fail(str(fault))
-    except ClickHouseError as error:
-        fail(f"ClickHouse at {shown(settings.clickhouse)}: {error}")
+        tables = await migrate_tables(
+            client, database=database_of(settings.clickhouse), log_ttl_days=settings.log_ttl_days
+        )
+    finally:
+        await client.close()
+    for line in tables:
+        print(line)
+    return len(topics) + len(tables)
 
 
-@embedded_app.command(
-    "clickhouse",
-    add_help_option=False,
-    context_settings={"allow_extra_args": True, "ignore_unknown_options": True},
-)
+@app.command("preview", add_help_option=False, context_settings=_ITS_OWN_ARGUMENTS)
+def preview(context: typer.Context) -> None:
+    """Render a template and show the request; nothing is sent."""
+    from app.cli.preview import main
+
+    _run_as_its_own(main, context)
+
+
+@embedded_app.command("clickhouse", add_help_option=False, context_settings=_ITS_OWN_ARGUMENTS)
 def embedded_clickhouse(context: typer.Context) -> None:
     """Serve a ClickHouse engine on loopback, for one machine."""
-    from app.embedded import clickhouse
+    from app.embedded.clickhouse import main
 
-    sys.exit(clickhouse.main(context.args))
+    _run_as_its_own(main, context)
+
+
+app.command()(stats)
+app.command()(schema)
+
+
+def _run_as_its_own(main: Callable[[Any], int], context: typer.Context) -> NoReturn:
+    sys.exit(main(context.args))

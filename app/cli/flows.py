@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
-import json
+import asyncio
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from app.cli.ending import fail, run_async, settings_told
+from app.cli.printing import JsonOption, console, print_json, visible
 from app.flows.config import FlowFault, parse
 from app.flows.lint import lint
-from app.settings import Settings, load
+from app.settings import Settings
 
-flows_app = typer.Typer(help="Flow configs: what fires, and what is sent.", no_args_is_help=True)
+flows_app = typer.Typer(
+    help="Flow configs: what fires, and what is sent.",
+    epilog="Example: postbacks flows apply flows/summer-ua.json",
+    no_args_is_help=True,
+)
 
 Files = Annotated[list[Path], typer.Argument(help="JSON files, one flow each; - is standard input.")]
-Json = Annotated[bool, typer.Option("--json", help="One object a line.")]
+FlowId = Annotated[str, typer.Argument(help="Flow id; * holds the global postbacks.")]
 
 
 @flows_app.command("apply")
@@ -25,17 +32,21 @@ def apply(files: Files) -> None:
 
     Example: postbacks flows apply flows/summer-ua.json
     """
-    from app.cli.commands import run_async
-
-    settings = load()
-    configs = [_checked(path) for path in files]
-    run_async(_write(settings, {parse(config).flow_id: config for config in configs}), settings)
-    for config in configs:
-        print(f"flow {parse(config).flow_id} applied")
+    settings = settings_told()
+    configs: dict[str, bytes] = {}
+    came_from: dict[str, Path] = {}
+    for path in files:
+        flow_id, config = _checked(path)
+        if flow_id in configs:
+            fail(f"{path}: flow {flow_id} is in {came_from[flow_id]} too; nothing is written", status=2)
+        configs[flow_id], came_from[flow_id] = config, path
+    run_async(settings, lambda settings: _write(settings, configs))
+    for flow_id in configs:
+        print(f"flow {flow_id} applied")
 
 
 @flows_app.command("lint")
-def lint_files(files: Files, as_json: Json = False) -> None:
+def lint_files(files: Files, as_json: JsonOption = False) -> None:
     """Say what is wrong or doubtful in flow files; status 2 when one would be refused.
 
     Example: postbacks flows lint flows/*.json
@@ -55,86 +66,72 @@ def lint_files(files: Files, as_json: Json = False) -> None:
 
 
 @flows_app.command("list")
-def list_flows(as_json: Json = False) -> None:
+def list_flows(as_json: JsonOption = False) -> None:
     """The flows in Kafka, with their versions and what is wrong with a broken one.
 
     Example: postbacks flows list --json
     """
-    from app.cli.commands import run_async
-
-    settings = load()
-    rows = [_row(key, *kept) for key, kept in sorted(run_async(_all(settings), settings).items())]
+    flows = run_async(settings_told(), _all)
+    rows = [_row(key, *kept) for key, kept in sorted(flows.items())]
     if as_json:
-        for row in rows:
-            print(json.dumps(row, ensure_ascii=False))
+        print_json(rows)
         return
-    from rich.console import Console
     from rich.table import Table
 
     table = Table("flow", "name", "version", "state", "postbacks", box=None)
     for row in rows:
-        table.add_row(
-            row["flow_id"], row["name"], str(row["version"]), row["state"], ", ".join(row["postbacks"])
-        )
-    Console().print(table)
+        texts = (row["flow_id"], row["name"], str(row["version"]), row["state"], ", ".join(row["postbacks"]))
+        table.add_row(*map(visible, texts))
+    console().print(table)
 
 
 @flows_app.command("show")
-def show(flow_id: str) -> None:
+def show(flow_id: FlowId) -> None:
     """A flow's config as it was written.
 
     Example: postbacks flows show F-7
     """
-    from app.cli.commands import fail, run_async
-
-    settings = load()
-    kept = run_async(_all(settings), settings).get(flow_id)
+    kept = run_async(settings_told(), _all).get(flow_id)
     if kept is None:
         fail(f"there is no flow {flow_id!r}; postbacks flows list names them")
-    print(kept[0].decode("utf-8", "replace"))
+    sys.stdout.buffer.write(kept[0] + b"\n")
 
 
 @flows_app.command("delete")
-def delete(flow_id: str) -> None:
-    """Delete a flow: its leads fall under the flow * then.
+def delete(flow_id: FlowId) -> None:
+    """Delete a flow; flow *, if there is one, serves its leads then.
 
     Example: postbacks flows delete F-7
     """
-    from app.cli.commands import fail, run_async
-
-    settings = load()
-    if flow_id not in run_async(_all(settings), settings):
+    settings = settings_told()
+    if flow_id not in run_async(settings, _all):
         fail(f"there is no flow {flow_id!r}; postbacks flows list names them")
-    run_async(_write(settings, {flow_id: None}), settings)
+    run_async(settings, lambda settings: _write(settings, {flow_id: None}))
     print(f"flow {flow_id} deleted")
 
 
 def _read(path: Path) -> bytes:
-    from app.cli.commands import fail
-
     try:
         return sys.stdin.buffer.read() if str(path) == "-" else path.read_bytes()
     except OSError as error:
         fail(f"{path}: {error.strerror}", status=2)
 
 
-def _checked(path: Path) -> bytes:
-    from app.cli.commands import fail
-
+def _checked(path: Path) -> tuple[str, bytes]:
+    """A config with its flow's id, its warnings told; one that would be refused ends the command."""
     config = _read(path)
     try:
-        parse(config)
+        flow_id = parse(config).flow_id
     except FlowFault as fault:
         fail(f"{path}: {fault}", status=2)
     for warning in lint(config):
         print(f"{path}: warning: {warning.place}: {warning.text}", file=sys.stderr)
-    return config
+    return flow_id, config
 
 
 def _say(path: Path, kind: str, place: str, text: str, as_json: bool) -> None:
     if as_json:
-        row = {"file": str(path), "kind": kind, "place": place, "text": text}
-        print(json.dumps(row, ensure_ascii=False))
+        print_json([{"file": str(path), "kind": kind, "place": place, "text": text}])
     else:
         print(f"{path}: {kind}: {place}: {text}" if place else f"{path}: {kind}: {text}")
 
@@ -142,6 +139,8 @@ def _say(path: Path, kind: str, place: str, text: str, as_json: bool) -> None:
 def _row(key: str, config: bytes, version: int) -> dict[str, Any]:
     try:
         flow = parse(config)
+        if flow.flow_id != key:
+            raise FlowFault("flow_id", f"is {flow.flow_id!r}, its record's key is {key!r}")
     except FlowFault as fault:
         return {"flow_id": key, "name": "", "version": version, "state": f"broken: {fault}", "postbacks": []}
     return {
@@ -154,21 +153,27 @@ def _row(key: str, config: bytes, version: int) -> dict[str, Any]:
 
 
 async def _all(settings: Settings) -> dict[str, tuple[bytes, int]]:
+    from app.stream.migrate import check_topics
     from app.stream.whole import read_whole
 
-    return await read_whole(
-        settings, settings.topics.flow_configs.name, lambda key, value, offset: (value, offset)
-    )
+    topic = settings.topics.flow_configs
+    await check_topics(settings, [topic])
+    return await read_whole(settings, topic.name, lambda key, value, offset: (value, offset))
 
 
-async def _write(settings: Settings, configs: dict[str, bytes | None]) -> None:
+async def _write(settings: Settings, configs: Mapping[str, bytes | None]) -> None:
     from app.stream.kafka import new_producer
+    from app.stream.migrate import check_topics
 
+    topic = settings.topics.flow_configs
+    await check_topics(settings, [topic])
     producer = new_producer(settings)
     await producer.start()
     try:
-        for flow_id, config in configs.items():
-            topic = settings.topics.flow_configs.name
-            await producer.send_and_wait(topic, config, key=flow_id.encode(), partition=0)
+        sent = [
+            await producer.send(topic.name, config, key=flow_id.encode(), partition=0)
+            for flow_id, config in configs.items()
+        ]
+        await asyncio.gather(*sent)
     finally:
         await producer.stop()

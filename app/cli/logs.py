@@ -13,22 +13,23 @@ from app.cli.clickhouse import (
     MAX_EXECUTION_S,
     FlowOption,
     HostOption,
-    JsonOption,
     PostbackOption,
     SinceOption,
     TagOption,
     UntilOption,
     ask,
-    console,
-    fail,
     filters_of,
-    print_json,
-    visible,
 )
+from app.cli.ending import fail
+from app.cli.printing import JsonOption, console, print_json, visible
 from app.queries.filters import OUTCOMES
 from app.queries.rows import Listed, Shown
 
-logs_app = typer.Typer(help="The postback log in ClickHouse.", no_args_is_help=True)
+logs_app = typer.Typer(
+    help="The postback log in ClickHouse.",
+    epilog="Example: postbacks logs list --outcome failed --since 2h",
+    no_args_is_help=True,
+)
 
 
 @logs_app.command("list")

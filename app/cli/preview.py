@@ -53,7 +53,9 @@ def main(argv: list[str]) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="postbacks preview", description="Render a template and show the request; nothing is sent."
+        prog="postbacks preview",
+        description="Render a template and show the request; nothing is sent.",
+        epilog="Example: postbacks preview --template 'https://track.er/pb?c={click}' --set click.id=c-9",
     )
     add = parser.add_argument
     add("--template", metavar="T", help="LINK, LINK|POST|FORM or LINK|JSON|JSON")

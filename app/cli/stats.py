@@ -11,17 +11,14 @@ from app.cli.clickhouse import (
     MAX_EXECUTION_S,
     FlowOption,
     HostOption,
-    JsonOption,
     PostbackOption,
     SinceOption,
     TagOption,
     UntilOption,
     ask,
-    console,
     filters_of,
-    print_json,
-    visible,
 )
+from app.cli.printing import JsonOption, console, print_json, visible
 from app.queries.filters import OUTCOMES
 from app.queries.rows import Counted
 from app.queries.stats import GROUPS

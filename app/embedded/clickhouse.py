@@ -145,7 +145,9 @@ def _compressed(reply: Reply, accepted: str) -> tuple[bytes, str]:
 def main(argv: Sequence[str]) -> int:
     """`postbacks embedded clickhouse`: run until SIGTERM or SIGINT; returns the exit status."""
     parser = argparse.ArgumentParser(
-        prog="postbacks embedded clickhouse", description="ClickHouse (chDB) for one machine, on loopback."
+        prog="postbacks embedded clickhouse",
+        description="ClickHouse (chDB) for one machine, on loopback.",
+        epilog="Example: postbacks embedded clickhouse --port 8123 --data .postbacks/clickhouse",
     )
     parser.add_argument("--port", type=int, default=8123, help="port on 127.0.0.1; 0 takes a free one")
     parser.add_argument("--data", type=Path, help="folder of the data; without it a temporary one")

@@ -5,6 +5,7 @@ The partition count is chosen once, because lead ids are hashed over it: a chang
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
@@ -39,12 +40,12 @@ async def migrate_topics(settings: Settings) -> list[str]:
         await admin.close()
 
 
-async def check_topics(settings: Settings) -> None:
-    """Raises `TopicFault` when a topic is missing or has another number of partitions."""
+async def check_topics(settings: Settings, topics: Sequence[Topic] = ()) -> None:
+    """Raises `TopicFault` when a topic of `topics` (default: all) is missing or has other partitions."""
     admin = new_admin(settings)
     await admin.start()
     try:
-        wanted = settings.topics.all()
+        wanted = list(topics) or settings.topics.all()
         found = await _partitions(admin, wanted)
     finally:
         await admin.close()
