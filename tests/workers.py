@@ -189,7 +189,7 @@ async def read_topic(settings: Settings, topic: str) -> list[Any]:
         await consumer.stop()
 
 
-async def until(condition: Callable[[], Any], what: str, timeout_s: float = 60) -> Any:
+async def until(condition: Callable[[], Any], what: str | Callable[[], str], timeout_s: float = 60) -> Any:
     """Wait for a condition, awaited where it is to be, to be true; returns its value."""
     deadline = time.monotonic() + timeout_s
     while True:
@@ -199,7 +199,8 @@ async def until(condition: Callable[[], Any], what: str, timeout_s: float = 60) 
         if value:
             return value
         if time.monotonic() > deadline:
-            raise AssertionError(f"did not happen within {timeout_s:g} s: {what}")
+            told = what if isinstance(what, str) else what()
+            raise AssertionError(f"did not happen within {timeout_s:g} s: {told}")
         await asyncio.sleep(0.1)
 
 
