@@ -6,10 +6,17 @@ Everything that OUTBOUND needs is in it: it looks up no flow and no lead. Secret
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import msgspec
+from msgspec import Meta
 
 from app.flows.config import Verdict
+from app.flows.written import MAX_ATTEMPTS, MAX_DEADLINE_S
 from app.templates.text import Text
+
+Count = Annotated[int, Meta(ge=0, le=2**31 - 1)]
+UnixMs = Annotated[int, Meta(ge=-(2**53), le=2**53)]
 
 
 class Tags(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -34,13 +41,13 @@ class Origin(msgspec.Struct, frozen=True, omit_defaults=True):
 
     event_id: str
     lead_id: str
-    lead_seq: int
+    lead_seq: Annotated[int, Meta(ge=0, le=2**53)]
     flow_id: str
-    flow_version: int
+    flow_version: Annotated[int, Meta(ge=-1, le=2**53)]
     postback_id: str
     event: str
-    requested_at: int
-    occurred_at: int
+    requested_at: UnixMs
+    occurred_at: UnixMs
     lead_flow_id: str | None = None
     click_id: str | None = None
     price: float | None = None
@@ -56,9 +63,9 @@ class Delivery(msgspec.Struct, frozen=True, omit_defaults=True):
     not known, so whatever looks like one is.
     """
 
-    timeout_s: float = 10.0
-    max_attempts: int = 8
-    deadline_s: float = 259_200.0
+    timeout_s: Annotated[float, Meta(gt=0, le=30)] = 10.0
+    max_attempts: Annotated[int, Meta(ge=1, le=MAX_ATTEMPTS)] = 8
+    deadline_s: Annotated[float, Meta(gt=0, le=MAX_DEADLINE_S)] = 259_200.0
     verdict: tuple[Verdict, ...] = ()
     mask: bool = True
     tokens: tuple[str, ...] | None = None
@@ -78,8 +85,8 @@ class Request(msgspec.Struct, frozen=True, omit_defaults=True):
     headers: dict[str, Text]
     body: Text | None
     origin: Origin
-    due_at: int
+    due_at: UnixMs
     delivery: Delivery = Delivery()
-    attempts: int = 0
-    replay: int = 0
+    attempts: Count = 0
+    replay: Count = 0
     dry_run: bool = False

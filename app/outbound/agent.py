@@ -26,6 +26,7 @@ from app.messages.request import Request
 from app.outbound.attempt import Rows
 from app.outbound.courier import Courier
 from app.outbound.hosts import Hosts
+from app.outbound.incoming import read_request
 from app.outbound.memory import Attempted, Memory, read_memory
 from app.outbound.policy import RetryAt, next_step, overdue
 from app.outbound.retries import Mover
@@ -38,7 +39,6 @@ from app.stream.reject import Rejected, reject
 
 _WINDOW = Window(values=50_000, bytes=64 * 1024 * 1024)
 
-_requests = msgspec.json.Decoder(Request)
 _encoder = msgspec.json.Encoder()
 
 
@@ -139,7 +139,7 @@ class Outbound:
             self._intake.finish(taken)
         for index, value in enumerate(values):
             try:
-                item = Item(taken, index, _requests.decode(value))
+                item = Item(taken, index, read_request(value))
             except UNREADABLE as error:
                 self._start(self._reject(taken, bytes(value), f"no request: {error}", index))
             else:

@@ -120,6 +120,11 @@ def has_dot_segment(path: str) -> bool:
     )
 
 
+def check_slot(slot: Slot) -> None:
+    """Look at the filters of a slot that came from elsewhere. Raises `BadFilter`."""
+    _filters(slot.filters, slot.place)
+
+
 class _Sending:
     """What filters may ask for at sending: the secrets; the click is not known there."""
 
