@@ -20,7 +20,7 @@ FlowOption = Annotated[str | None, typer.Option("--flow", help="Flow id; * holds
 PostbackOption = Annotated[str | None, typer.Option("--postback", help="Postback id.")]
 HostOption = Annotated[str | None, typer.Option("--host", help="Receiver's host.")]
 TagOption = Annotated[list[str] | None, typer.Option("--tag", help=f"NAME=VALUE, of {', '.join(TAGS)}.")]
-SinceOption = Annotated[str | None, typer.Option("--since", help="2h, 7d ago, or 2026-11-24T15:00:00Z.")]
+SinceOption = Annotated[str | None, typer.Option("--since", help="2h or 7d (ago), or 2026-11-24T15:00:00Z.")]
 UntilOption = Annotated[str | None, typer.Option("--until", help="Likewise; not included.")]
 
 

@@ -18,6 +18,7 @@ from app.cli.clickhouse import (
     ask,
     filters_of,
 )
+from app.cli.ending import fail
 from app.cli.printing import JsonOption, console, print_json, visible
 from app.queries.filters import OUTCOMES
 from app.queries.rows import Counted
@@ -42,6 +43,8 @@ def stats(
     """
     filters = filters_of(flow=flow, postback=postback, host=host, tags=tag, since=since, until=until)
     groups = [name.strip() for name in by.split(",") if name.strip()]
+    if unknown := [name for name in groups if name not in GROUPS]:
+        fail(f"--by {unknown[0]!r} is no group: they are {', '.join(GROUPS)}", status=2)
     rows = ask(
         lambda client: ask_stats(client, groups, filters, limit=limit, max_execution_s=MAX_EXECUTION_S)
     )

@@ -1,0 +1,170 @@
+"""Each command where nothing runs: its help, wrong use, wrong settings, and what it says of what is away."""
+
+from __future__ import annotations
+
+import json
+import socket
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.shell import Shell, one_line
+
+_FLOW = {"flow_id": "F-7", "name": "Summer", "postbacks": {"new": "https://track.er/?c={click}&e={event_id}"}}
+_REFUSED = {"flow_id": "F-8", "postbacks": {"new": "https://track.er/?c={click|sha265}"}}
+_DOUBTFUL = {"flow_id": "F-9", "postbacks": {"new": "https://track.er/?c={clik}"}}
+
+
+@pytest.fixture
+def shell(tmp_path: Path) -> Shell:
+    """Commands with no settings at all, but a Kafka and a ClickHouse that are away."""
+    away = {"POSTBACKS_KAFKA": "127.0.0.1:1", "POSTBACKS_CLICKHOUSE": "http://me:sesame@127.0.0.1:1/x"}
+    return Shell(tmp_path, away)
+
+
+_COMMANDS = [
+    *("", "worker", "migrate", "preview", "schema", "stats", "flows", "flows apply", "flows lint"),
+    *("flows list", "flows show", "flows delete", "logs", "logs list", "logs show"),
+    *("embedded", "embedded clickhouse"),
+]
+
+
+@pytest.mark.parametrize("command", _COMMANDS)
+def test_help_of_every_command_shows_an_example(shell: Shell, command: str) -> None:
+    done = shell.run(*command.split(), "--help")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "Example: " in done.stdout
+    assert "postbacks" in done.stdout.split("Example: ")[1]
+
+
+def test_help_names_every_command(shell: Shell) -> None:
+    told = shell.run("--help").stdout
+    for command in {command.split()[0] for command in _COMMANDS if command}:
+        assert f"\n  {command} " in told
+    assert "clickhouse" in shell.run("embedded", "--help").stdout
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        *([], ["nonsense"], ["worker", "--rolle", "all"], ["flows", "apply"], ["flows", "show"], ["logs"]),
+        *(["stats", "--limit", "0"], ["stats", "--by", "nothing"], ["preview"], ["flows", "lint", "missing"]),
+        *(["worker", "--role", "join,sender"], ["schema", "nothing"], ["logs", "list", "--since", "never"]),
+        *(["embedded", "clickhouse", "--port", "x"], ["flows", "apply", "/"]),
+    ],
+)
+def test_wrong_use_is_status_2_and_a_word_on_standard_error(shell: Shell, arguments: list[str]) -> None:
+    done = shell.run(*arguments)
+    assert done.returncode == 2, done
+    assert done.stderr
+
+
+def test_schema_prints_one_schema_or_all(shell: Shell) -> None:
+    one = json.loads(shell.run("schema", "lead-event").stdout)
+    assert one["required"] == ["event_id", "lead_id"]
+    assert json.loads(shell.run("schema").stdout)["lead-event"] == one
+    done = shell.run("schema", "--out", "made")
+    assert done.returncode == 0
+    assert json.loads((shell.folder / "made" / "lead-event.json").read_text()) == one
+
+
+def test_preview_renders_without_anything_that_runs(shell: Shell) -> None:
+    done = shell.run("preview", "--template", "https://track.er/?c={click}", "--set", "click.id=c 9")
+    assert (done.returncode, done.stdout) == (0, "GET https://track.er/?c=c%209\n")
+    assert shell.run("preview", "--template", "https://{click}/").returncode == 2
+
+
+def test_lint_says_what_is_refused_and_what_is_doubtful(shell: Shell) -> None:
+    shell.write("good.json", _FLOW)
+    shell.write("bad.json", _REFUSED)
+    shell.write("doubtful.json", _DOUBTFUL)
+    good = shell.run("flows", "lint", "good.json")
+    assert (good.returncode, good.stdout, good.stderr) == (0, "", "")
+    done = shell.run("flows", "lint", "bad.json", "doubtful.json")
+    assert done.returncode == 2
+    refused, doubtful = done.stdout.splitlines()
+    assert refused.startswith("bad.json: refused: postbacks.new: ")
+    assert "sha256" in refused
+    assert doubtful.startswith("doubtful.json: warning: postbacks.new: ")
+    assert "click" in doubtful
+    done = shell.run("flows", "lint", "--json", "-", stdin=json.dumps(_DOUBTFUL))
+    assert done.returncode == 0
+    assert json.loads(done.stdout).keys() == {"file", "kind", "place", "text"}
+
+
+@pytest.mark.parametrize("text", ["", "[", "[]", "null", "\ufeff{}", "{}", '{"flow_id": 7}', "[" * 100_000])
+def test_lint_refuses_what_is_no_flow(shell: Shell, text: str) -> None:
+    done = shell.run("flows", "lint", "-", stdin=text)
+    assert done.returncode == 2
+    assert done.stdout.startswith("-: refused: ")
+
+
+@pytest.mark.parametrize("command", ["worker", "migrate", "flows list", "logs list", "stats"])
+@pytest.mark.parametrize("place", ["environment", ".env"])
+def test_a_wrong_setting_is_one_line_and_status_2(shell: Shell, command: str, place: str) -> None:
+    wrong = {"POSTBACKS_PARTITIONS": "many"}
+    if place == ".env":
+        (shell.folder / ".env").write_text("".join(f"{name}={value}\n" for name, value in wrong.items()))
+        wrong = {}
+    one_line(shell.run(*command.split(), **wrong), 2, "POSTBACKS_PARTITIONS", "many", "whole number")
+
+
+def test_a_setting_that_nothing_obeys_yet_stops_the_start(shell: Shell) -> None:
+    done = shell.run("worker", POSTBACKS_PROXY="http://me:sesame@proxy:3128")
+    one_line(done, 2, "POSTBACKS_PROXY", "not supported yet")
+    assert "sesame" not in done.stderr
+
+
+def test_a_password_is_never_repeated(shell: Shell) -> None:
+    for command in ("worker", "migrate", "logs list"):
+        done = shell.run(*command.split(), POSTBACKS_CLICKHOUSE="http://me:sesame@[x/db")
+        one_line(done, 2, "POSTBACKS_CLICKHOUSE")
+        assert "sesame" not in done.stderr
+
+
+def test_an_unknown_variable_is_a_warning_with_the_nearest_setting(shell: Shell) -> None:
+    done = shell.run("flows", "list", POSTBACKS_KAFKA_USER="me", POSTBACKS_SECRET_FB="hush", POSTBACKS_CI="1")
+    warning, failure = done.stderr.splitlines()
+    assert warning.startswith("postbacks: warning: POSTBACKS_KAFKA_USER ")
+    assert "POSTBACKS_KAFKA_USERNAME" in warning
+    assert failure.startswith("postbacks: Kafka at 127.0.0.1:1")
+    assert "hush" not in done.stderr
+
+
+@pytest.fixture
+def deaf() -> Iterator[str]:
+    """The address of a server that accepts and never answers."""
+    with socket.socket() as server:
+        server.bind(("127.0.0.1", 0))
+        server.listen()
+        yield "127.0.0.1:{1}".format(*server.getsockname())
+
+
+@pytest.mark.parametrize(
+    "command", ["worker", "migrate", "flows list", "flows delete F-7", "flows apply f.json"]
+)
+def test_a_kafka_that_is_away_is_one_line_within_seconds(shell: Shell, command: str) -> None:
+    shell.write("f.json", _FLOW)
+    one_line(shell.run(*command.split()), 1, "Kafka at 127.0.0.1:1", "POSTBACKS_KAFKA")
+
+
+@pytest.mark.slow
+def test_a_kafka_that_never_answers_is_one_line_within_seconds(shell: Shell, deaf: str) -> None:
+    started = time.monotonic()
+    one_line(shell.run("worker", POSTBACKS_KAFKA=deaf), 1, f"Kafka at {deaf}", "does not answer")
+    assert time.monotonic() - started < 25  # a client of Kafka left alone waits longer than this
+
+
+@pytest.mark.parametrize("command", ["logs list", "logs show x", "stats"])
+def test_a_clickhouse_that_is_away_is_one_line(shell: Shell, command: str) -> None:
+    done = shell.run(*command.split())
+    one_line(done, 1, "ClickHouse at http://127.0.0.1:1/x", "POSTBACKS_CLICKHOUSE")
+    assert "sesame" not in done.stderr
+
+
+def test_a_kafka_certificate_that_is_none_is_named(shell: Shell) -> None:
+    shell.write("ca.pem", "no certificate")
+    done = shell.run("migrate", POSTBACKS_KAFKA_SECURITY="SSL", POSTBACKS_KAFKA_CA_FILE="ca.pem")
+    one_line(done, 2, "POSTBACKS_KAFKA_CA_FILE")
