@@ -17,6 +17,7 @@ import msgspec
 import typer
 from msgspec import Meta
 
+from app.cli.ending import fail
 from app.flows.written import FlowConfig
 from app.leads.events import LeadEvent
 from app.leads.instant import PATTERN
@@ -94,16 +95,18 @@ def schema(
     """
     made = schemas()
     if name is not None and name not in made:
-        print(f"postbacks: there is no schema {name!r}; choose from {', '.join(made)}", file=sys.stderr)
-        sys.exit(2)
+        fail(f"there is no schema {name!r}; choose from {', '.join(made)}", status=2)
     chosen = made if name is None else {name: made[name]}
     if out is None:
         sys.stdout.buffer.write(text_of(chosen if name is None else made[name]).encode())
         return
-    out.mkdir(parents=True, exist_ok=True)
-    for one, content in chosen.items():
-        (out / f"{one}.json").write_text(text_of(content), encoding="utf-8")
-        print(out / f"{one}.json")
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        for one, content in chosen.items():
+            (out / f"{one}.json").write_text(text_of(content), encoding="utf-8")
+            print(out / f"{one}.json")
+    except OSError as error:
+        fail(f"--out {out} cannot be written: {error.strerror}")
 
 
 def text_of(content: Schema) -> str:

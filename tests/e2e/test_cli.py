@@ -68,6 +68,7 @@ def test_schema_prints_one_schema_or_all(shell: Shell) -> None:
     done = shell.run("schema", "--out", "made")
     assert done.returncode == 0
     assert json.loads((shell.folder / "made" / "lead-event.json").read_text()) == one
+    one_line(shell.run("schema", "--out", "/dev/null/made"), 1, "/dev/null/made")
 
 
 def test_preview_renders_without_anything_that_runs(shell: Shell) -> None:
