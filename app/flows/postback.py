@@ -19,6 +19,7 @@ from app.flows.when import read_when
 from app.flows.written import EVENTS, MAX_ATTEMPTS, MAX_DEADLINE_S, PostbackConfig, RetryConfig
 from app.leads.plain import kind, shown
 from app.templates.fault import TemplateFault
+from app.templates.headers import NEVER_A_FLOWS
 from app.templates.names import nearest_macro
 from app.templates.program import Program, compile_template
 
@@ -32,13 +33,10 @@ _NEUTRAL: Mapping[str, object] = {
     "sign_with": None,
 }
 """Keys of the contract that nothing obeys yet, with the one value that asks for nothing."""
-_FRAMING = frozenset(
-    ("content-length", "transfer-encoding", "connection", "keep-alive", "te", "trailer", "upgrade", "expect")
-)
-"""RFC 9110, sections 7.6.1, 8.6 and 10.1.1: a wrong one cuts the request in two."""
 
 
 def read_postback(value: object, place: str) -> Postback:
+    """A postback of the long form, its template compiled. Raises `FlowFault`; `place` begins its places."""
     told = read.members(value, place, _POSTBACK_KEYS)
     for key, neutral in _NEUTRAL.items():
         if key in told and (told[key] != neutral or isinstance(told[key], bool)):
@@ -87,6 +85,7 @@ def _events(value: object, place: str) -> tuple[str, ...]:
 
 
 def read_event(value: object, place: str) -> str:
+    """One entry of `on`, `wait` as `new`. Raises `FlowFault`."""
     event = read.text(value, place)
     if event == "wait":
         return "new"
@@ -98,6 +97,7 @@ def read_event(value: object, place: str) -> str:
 
 
 def compiled(template: str, headers: Mapping[str, str], omit_empty: bool, place: str, heads: str) -> Program:
+    """The compiled template. Raises `FlowFault` at `place`, or at `heads` for a header."""
     try:
         return compile_template(template, headers=headers, omit_empty=omit_empty)
     except TemplateFault as fault:
@@ -118,8 +118,8 @@ def _headers(value: object, place: str) -> dict[str, str]:
         read_header_name(key, within(place, key))
         if not isinstance(told, str):
             refuse(within(place, key), f"expected a text, got {kind(told)}")
-        if key.lower() in _FRAMING:
-            refuse(within(place, key), "says how the message is framed, which is never a flow's to say")
+        if key.lower() in NEVER_A_FLOWS:
+            refuse(within(place, key), "is set by the link and the body alone, it is never a flow's to say")
         if any(key.lower() == other.lower() for other in headers):
             refuse(within(place, key), "this header stands twice")
         headers[key] = told
@@ -159,6 +159,7 @@ def _macro(value: object, place: str) -> str:
 
 
 def is_macro_name(name: str) -> bool:
+    """Whether a text has only what may stand in a macro's name."""
     return name.isascii() and name.replace(".", "").replace("-", "").replace("_", "").isalnum()
 
 

@@ -62,7 +62,7 @@ def find_json_tokens(body: str) -> list[Span]:
 def literal_tokens(template: str) -> list[tuple[int, str]]:
     """The tokens that a template itself writes: the place of each in code points, and its text unescaped.
 
-    A value with a macro in it is none. Raises `TemplateFault`.
+    Of a value with a macro in it each part that the template writes is one. Raises `TemplateFault`.
     """
     source = scan(template)
     text = "".join([unit if isinstance(unit, str) else _MACRO for unit in source.units])
@@ -70,14 +70,15 @@ def literal_tokens(template: str) -> list[tuple[int, str]]:
     if source.kind != "link":
         find = find_form_tokens if source.kind == "form" else find_json_tokens
         spans += [(source.body + start, source.body + end) for start, end in find(text[source.body :])]
-    found = [(start, text[start:end].strip()) for start, end in spans]
-    return [
-        (source.offsets[start], unquote(token)) for start, token in found if token and _MACRO not in token
-    ]
+    found = []
+    for start, end in spans:
+        parts = text[start:end].split(_MACRO)
+        found += [(source.offsets[start], unquote(part.strip())) for part in parts if part.strip()]
+    return found
 
 
 def mask_link(link: str, only: Collection[str] | None = None) -> str:
-    """The link with its tokens masked; with `only`, those of them that are among these texts."""
+    """The link with its tokens masked; with `only`, those of them that hold one of these texts."""
     return _masked(link, find_tokens(link), only)
 
 
@@ -117,8 +118,12 @@ def _is_token_id(value: str) -> bool:
 def _masked(text: str, spans: Iterable[Span], only: Collection[str] | None) -> str:
     parts, done = [], 0
     for start, end in spans:
-        if start < done or (only is not None and unquote(text[start:end]).strip() not in only):
+        if start < done or (only is not None and not _holds(unquote(text[start:end]), only)):
             continue
         parts += [text[done:start], MASK]
         done = end
     return "".join([*parts, text[done:]])
+
+
+def _holds(value: str, parts: Collection[str]) -> bool:
+    return any(part in value for part in parts)

@@ -7,7 +7,7 @@ A rule holds when everything that it names holds of the answer; the first that h
 | `status` | the answer's status is `200`, or of the class `2xx` |
 | `json` | the body is JSON and has a value at this path (`code`, `data.errors[0].code`, `$.ok`) |
 | `header` | the answer has this header |
-| `match` | this regular expression (RE2) is found in the first 16 KiB of the body; `(?i)` ignores case |
+| `match` | this regular expression (RE2) is found in the body (64 KiB at most); `(?i)` ignores case |
 | `is` | the value at `json`, or the header's, is this one or one of this list |
 | `not` | there is such a value and it is none of these |
 | `then` | what the answer means: `ok retry throttle auth final stop` |

@@ -9,8 +9,8 @@ Pure, so that the table can be computed again from the events. The rules, in the
    It does not move the status, and its event only fills what the lead has no value for.
 5. Otherwise absent keeps and null clears, field by field inside `click`, `tags`, `customer` and `meta`.
 
-A goal is never late: an event with a goal and a late status folds its fields as usual and fires its goal;
-only its status is late. An event moves to the new flow together with its lead.
+A goal is never late: an event with a goal and a late status fires its goal, which becomes the lead's; its
+status and its other fields are late. An event moves to the new flow together with its lead.
 """
 
 from __future__ import annotations
@@ -124,17 +124,18 @@ def _begin(event: LeadEvent, occurred_at: int, timestamp_ms: int, expired: bool)
 def _continue(before: Lead, event: LeadEvent, occurred_at: int, timestamp_ms: int, late_s: float) -> Change:
     status, goal = event.status, event.goal or None
     late = status is not None and before.status_at - occurred_at > late_s * 1000
-    fill = late and goal is None
     moved: dict[str, Any] = {
         "touched_at": max(before.touched_at, timestamp_ms),
         "seq": before.seq + 1,
         "seen": (before.seen + _hash(event.event_id))[-SEEN_LIMIT * SEEN_BYTES :],
     }
-    if event.flow_id is not None and not fill:
+    if event.flow_id is not None and not late:
         moved["flow_id"] = event.flow_id
     if status is not None and not late:
         moved["status"], moved["status_at"] = status, occurred_at
-    after = _told(structs.replace(before, **moved), event, fill=fill)
+    if goal is not None:
+        moved["goal"] = goal
+    after = _told(structs.replace(before, **moved), event, fill=late)
     return Change(
         after,
         event,

@@ -18,12 +18,14 @@ receiver can tell repeats by `{request}` or `{event_id}`. Any other status has a
 and is judged as it stands. A rule that needs no more than status and headers holds for such an answer
 too: `{"status": "2xx", "then": "ok"}` is for receivers whose answers always break off.
 
-A JSON path is read in the whole body (64 KiB), a regular expression in its first 16 KiB, which is what the
-log keeps: an honest pattern such as `\\s*ok` takes seconds on 64 KiB of blanks, and holds the worker.
+A JSON path and a regular expression are read in the whole body that was read (64 KiB). JSON is read as
+leniently as receivers write it (other encodings, raw control characters, lone surrogates, 1e999): a refusal
+inside a body that is not quite JSON must not pass for a delivery.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from datetime import UTC
 from email.utils import parsedate_to_datetime
@@ -35,7 +37,8 @@ import msgspec
 from app.flows.compare import is_any
 from app.flows.patterns import is_found
 from app.flows.verdict import Then, Verdict, path_steps
-from app.outbound.answers import STORED_BYTES, Answer, Failure
+from app.messages.envelope import UNREADABLE
+from app.outbound.answers import Answer, Failure
 
 Meaning = Then | Literal["blocked"]
 
@@ -74,7 +77,7 @@ def holds(rule: Verdict, answer: Answer) -> bool:
     """Whether everything that a rule names holds of an answer (`app.flows.verdict` says how)."""
     if rule.status is not None and not _is_status(rule.status, answer.status):
         return False
-    if rule.match is not None and not is_found(rule.match, _matched(answer)):
+    if rule.match is not None and not is_found(rule.match, answer.body.decode("utf-8", "replace")):
         return False
     if rule.json is None and rule.header is None:
         return True
@@ -171,20 +174,13 @@ def _reads_body(rule: Verdict) -> bool:
     return rule.json is not None or rule.match is not None
 
 
-def _matched(answer: Answer) -> str:
-    return answer.body[:STORED_BYTES].decode("utf-8", "replace")
-
-
 def _is_status(wanted: str, status: int) -> bool:
     return str(status) == wanted or (wanted.endswith("xx") and status // 100 == int(wanted[0]))
 
 
 def _json_value(path: str, answer: Answer) -> Any:
     """What stands at a path of a JSON body; None when it is not there or the body is not JSON."""
-    try:
-        value = msgspec.json.decode(answer.body.removeprefix(b"\xef\xbb\xbf"))
-    except (msgspec.DecodeError, RecursionError):
-        return None
+    value = _json(answer.body.removeprefix(b"\xef\xbb\xbf"))
     for step in _steps(path):
         if isinstance(step, str) and isinstance(value, dict):
             value = value.get(step)
@@ -193,6 +189,18 @@ def _json_value(path: str, answer: Answer) -> Any:
         else:
             return None
     return value
+
+
+def _json(body: bytes) -> Any:
+    """The JSON value of a body; None when it is none, however leniently it is read."""
+    try:
+        return msgspec.json.decode(body)
+    except UNREADABLE:
+        pass
+    try:
+        return json.loads(body.decode("utf-8", "replace"), strict=False)
+    except (ValueError, RecursionError):
+        return None
 
 
 @lru_cache(maxsize=1024)

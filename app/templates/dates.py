@@ -7,10 +7,11 @@ whatever the machine speaks, and zones come from the `tzdata` package whatever f
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from datetime import UTC, date, datetime, time, timedelta, tzinfo
+from datetime import UTC, datetime, timedelta, tzinfo
 from decimal import Decimal
 from functools import lru_cache, partial
 
+from app.leads.instant import unix_ms
 from app.templates.numbers import whole_thousands
 from app.templates.values import Moment, Value
 
@@ -28,36 +29,12 @@ def to_ms(value: Value) -> int | None:
     if isinstance(value, Moment):
         return value.ms
     if isinstance(value, str):
-        return read_iso(value)
+        return unix_ms(value)
     if isinstance(value, bool) or value is None:
         return None
     if isinstance(value, int):
         return value * 1000
     return whole_thousands(Decimal(repr(value)) if isinstance(value, float) else value)
-
-
-def read_iso(text: str) -> int | None:
-    """The Unix milliseconds of an ISO 8601 text; None when it is none.
-
-    Without an offset it is UTC, a date alone is its midnight, second 60 is the second that follows.
-    """
-    if not text.isascii() or not text.isprintable():
-        return None
-    text = text.upper()
-    day, mark, clock = text.partition("T" if "T" in text else " ")
-    try:
-        if not mark:
-            moment, leap_ms = datetime.combine(date.fromisoformat(day), time()), 0
-        elif clock[:1].isdigit():
-            clock, leap_ms = _without_leap_second(clock)
-            moment = datetime.combine(date.fromisoformat(day), time.fromisoformat(clock))
-        else:
-            return None
-    except ValueError:
-        return None
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=UTC)
-    return (moment - _EPOCH) // _MS + leap_ms
 
 
 def _without_leap_second(clock: str) -> tuple[str, int]:

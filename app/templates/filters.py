@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 import msgspec
@@ -41,6 +41,16 @@ class FilterText(NamedTuple):
     name: str
     argument: str | None
     at: int
+
+
+def filter_fault(filters: Iterable[FilterText]) -> str | None:
+    """Why a macro's filters cannot be; None when they can."""
+    try:
+        for written in filters:
+            compile_filter(written, bare=False)
+    except BadFilter as fault:
+        return str(fault)
+    return None
 
 
 def compile_filter(written: FilterText, *, bare: bool) -> Filter:
@@ -140,6 +150,11 @@ def _hmac(written: FilterText) -> Step:
         return base64.b64encode(digest).decode() if encoding else digest.hex()
 
     return signed
+
+
+def asks_the_click(written: FilterText) -> bool:
+    """Whether a filter's result depends on the click's country, which is not known at sending."""
+    return written.name == "e164" and (written.argument or "geo").partition(",")[0] == "geo"
 
 
 def _e164(written: FilterText) -> Step:

@@ -19,6 +19,22 @@ _TOKEN = frozenset(
 )  # RFC 9110, section 5.6.2
 
 
+NEVER_A_FLOWS = frozenset(
+    (
+        "content-length",
+        "transfer-encoding",
+        "connection",
+        "keep-alive",
+        "te",
+        "trailer",
+        "upgrade",
+        "expect",
+        "host",
+    )
+)
+"""A wrong one cuts the request in two (RFC 9110, 7.6.1, 8.6, 10.1.1) or sends it past the link's host."""
+
+
 class Header(NamedTuple):
     """A compiled header and the macros in its value."""
 
@@ -33,6 +49,8 @@ def compile_headers(kind: Kind, given: Mapping[str, str]) -> list[Header]:
     A given Content-Type wins; names are compared without case. Raises `TemplateFault`, without a place.
     """
     headers = [_compile_header(name, value) for name, value in given.items()]
+    if len({header.name.lower() for header in headers}) < len(headers):
+        raise TemplateFault("header", None, "a header stands twice: names are compared without case")
     if kind in CONTENT_TYPES and not any(header.name.lower() == "content-type" for header in headers):
         headers.insert(0, Header("Content-Type", [CONTENT_TYPES[kind]], ()))
     return headers
@@ -41,6 +59,8 @@ def compile_headers(kind: Kind, given: Mapping[str, str]) -> list[Header]:
 def _compile_header(name: str, value: str) -> Header:
     if not name or not _TOKEN.issuperset(name):
         raise TemplateFault("header", None, f'"{name}" is no name of a header')
+    if name.lower() in NEVER_A_FLOWS:
+        raise TemplateFault("header", None, f"{name} is set by the link and the body alone")
     units = scan_header(value)
     place: Place = "header"
     ops = OpList()

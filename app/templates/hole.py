@@ -8,7 +8,7 @@ from typing import NamedTuple
 from app.templates.encode import Place, encoder, is_bare, text_encoder
 from app.templates.facts import Facts, Getter, getter
 from app.templates.fault import Part, TemplateFault
-from app.templates.filters import BadFilter, compile_filter
+from app.templates.filters import BadFilter, asks_the_click, compile_filter
 from app.templates.names import VOLATILE
 from app.templates.pipeline import Filter, SecretMissing, run
 from app.templates.scan import Macro
@@ -53,6 +53,12 @@ def make_hole(macro: Macro, place: Place, part: Part) -> Hole | Slot:
     raw_place: Place = "raw" if macro.raw else place
     filters, usable = _compile_filters(macro, is_bare(place), part)
     if macro.name.startswith("secret.") and macro.known:
+        if any(asks_the_click(written) for written in macro.filters):
+            at = None if part == "header" else macro.at
+            reason = (
+                f"{macro.text}: a secret is filled at sending, without the click: name a country, e164:CC"
+            )
+            raise TemplateFault(part, at, reason)
         return Slot(macro.name.partition(".")[2], raw_place, macro.filters_text())
     value = _value(macro, filters, part) if usable else _standing(macro)
     write = _writer(raw_place, place)

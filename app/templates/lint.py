@@ -10,6 +10,7 @@ from urllib.parse import unquote
 
 from app.templates import jsonscan
 from app.templates.fault import TemplateFault
+from app.templates.filters import filter_fault
 from app.templates.jsonscan import JsonBreak
 from app.templates.link import LinkText, read_link
 from app.templates.names import is_visitors, nearest_macro
@@ -68,6 +69,8 @@ def _of_macros(units: list[Unit], tags: Collection[str]) -> Iterator[str]:
                 f"unknown macro {unit.text} at {unit.at}: without a tag of that name it is sent as text; "
                 f"the nearest known name is {{{near}}}"
             )
+        if isinstance(unit, Macro) and not unit.known and (fault := filter_fault(unit.filters)):
+            yield f"{unit.text} at {unit.at} is sent as text, whatever tags the lead has: {fault}"
     place = 0
     for run in runs(units, 0, len(units)):
         if isinstance(run, Macro):

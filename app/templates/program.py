@@ -13,6 +13,7 @@ import msgspec
 from app.templates import jsonscan
 from app.templates.facts import Facts
 from app.templates.fault import Part, TemplateFault
+from app.templates.filters import filter_fault
 from app.templates.fingerprint import fingerprint
 from app.templates.headers import compile_headers
 from app.templates.hole import make_hole
@@ -116,12 +117,13 @@ class Program:
 
     def _refuse_unknown(self, facts: Facts) -> None:
         for part, macro in self._unknown:
+            at = None if part == "header" else macro.at
             if macro.name not in facts.lead.tags:
-                at = None if part == "header" else macro.at
-                reason = (
-                    f"unknown macro {macro.text}, the nearest known name is {{{nearest_macro(macro.name)}}}"
-                )
+                near = nearest_macro(macro.name)
+                reason = f"unknown macro {macro.text}, the nearest known name is {{{near}}}"
                 raise TemplateFault(part, at, reason)
+            if (fault := filter_fault(macro.filters)) is not None:
+                raise TemplateFault(part, at, f"{macro.text}: {fault}")
 
 
 def _pieces(ops: Sequence[Op], facts: Facts, constant: bool) -> Pieces:

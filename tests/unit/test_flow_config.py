@@ -198,7 +198,7 @@ def test_a_flow_is_refused_with_the_place_and_the_reason(
         ({"headers": {"A b": "x"}}, ".headers.A b", "is no header name"),
         ({"headers": {"X": 5}}, ".headers.X", "expected a text"),
         ({"headers": {"X-A": "1", "x-a": "2"}}, ".headers.x-a", "this header stands twice"),
-        ({"headers": {"Content-Length": "1"}}, ".headers.Content-Length", "framed"),
+        ({"headers": {"Content-Length": "1"}}, ".headers.Content-Length", "link and the body"),
         ({"enabled": None}, ".enabled", "expected true or false, got null"),
         ({"repeat": "never"}, ".repeat", "Known are on_change, always"),
         ({"omit_empty": 1}, ".omit_empty", "expected true or false"),

@@ -77,7 +77,7 @@ def test_with_the_template_s_own_tokens_known_a_macro_s_value_stays_readable() -
         ("https://t.example/p|POST|access_token=TOKEN&data=[{}]", [(38, "TOKEN")]),
         ("https://t.example/bot1:AA/x?key= K ", [(23, "AA"), (32, "K")]),
         ('https://t.example/p|JSON|{"token":"T","key":"{click}"}', [(35, "T")]),
-        ("https://t.example/?key={click}&token=a{id}&secret={secret.s}", []),
+        ("https://t.example/?key={click}&token=a{id}&secret={secret.s}", [(37, "a")]),
         ("https://t.example/{status|map:a=b&key=5}", []),
     ],
 )

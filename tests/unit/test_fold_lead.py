@@ -184,7 +184,16 @@ def test_a_goal_is_never_late_and_brings_its_fields_with_it() -> None:
     assert (change.late, change.goal, change.lead.goal, change.lead.price) == (False, "dep", "dep", 50)
     both = after(first(price=1), goal="dep", price=50, status="hold", at=T0 - DAY_MS)
     assert (both.late, both.status, both.goal) == (True, None, "dep")
-    assert (both.lead.status, both.lead.price, both.lead.goal) == ("new", 50, "dep")
+    assert (both.lead.status, both.lead.price, both.lead.goal) == ("new", 1, "dep")
+
+
+def test_a_late_status_beside_a_goal_moves_no_newer_fact_backwards() -> None:
+    lead = after(
+        first(price=10, goal="reg"), event_id="e1", status="approve", flow_id="G", at=T0 + 60_000
+    ).lead
+    both = after(lead, event_id="e2", status="hold", goal="dep", price=5, flow_id="F", uid="u", at=T0)
+    assert (both.late, both.goal) == (True, "dep")
+    assert (both.lead.flow_id, both.lead.price, both.lead.goal, both.lead.uid) == ("G", 10, "dep", "u")
 
 
 def test_a_status_is_carried_also_when_the_lead_has_it() -> None:
