@@ -174,9 +174,8 @@ async def read_topic(settings: Settings, topic: str) -> list[Any]:
     consumer = AIOKafkaConsumer(bootstrap_servers=settings.kafka, auto_offset_reset="earliest")
     await consumer.start()
     try:
-        partitions = [TopicPartition(topic, p) for p in sorted(consumer.partitions_for_topic(topic) or ())]
-        if not partitions:
-            partitions = [TopicPartition(topic, p) for p in range(settings.partitions)]
+        [count] = [known.partitions for known in settings.topics.all() if known.name == topic]
+        partitions = [TopicPartition(topic, p) for p in range(count)]
         consumer.assign(partitions)
         ends = await consumer.end_offsets(partitions)
         await consumer.seek_to_beginning(*partitions)
