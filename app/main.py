@@ -12,7 +12,7 @@ import os
 import signal
 import sys
 from collections.abc import Coroutine, Iterator, Sequence
-from contextlib import AsyncExitStack, contextmanager
+from contextlib import AsyncExitStack, contextmanager, suppress
 from fcntl import LOCK_EX, LOCK_NB, flock
 from pathlib import Path
 from typing import Any, NoReturn, Protocol
@@ -30,7 +30,7 @@ from app.settings import Settings
 from app.stream.faust_app import RoleApp, new_app
 from app.stream.kafka import new_producer
 from app.stream.migrate import check_topics
-from app.web.server import listen, new_server
+from app.web.server import is_loopback, listen, new_server
 
 _LEAVE_S = 3.0  # beyond stop_timeout_s, for Faust and Kafka; a container's grace must be longer than both
 ROLES = ("join", "outbound", "log", "web")
@@ -108,7 +108,13 @@ async def _run(settings: Settings, roles: Sequence[Role], stop: asyncio.Event, s
     def waits_for() -> list[str]:
         return [f"{role.name}: {line}" for role in roles for line in role.waits_for()]
 
-    server = new_server(waits_for)
+    alone = is_loopback(settings.web_host)
+    if not alone and not settings.view_token:
+        raise StartFault(
+            f"POSTBACKS_WEB={settings.web_host}:{settings.web_port} is reached from other machines: "
+            "set POSTBACKS_VIEW_TOKEN, which readers of /metrics send as a bearer token"
+        )
+    server = new_server(waits_for, "" if alone else settings.view_token)
     try:
         web = await listen(server, settings.web_host, settings.web_port)
     except OSError as error:
@@ -153,9 +159,23 @@ async def _leave(settings: Settings, roles: Sequence[Role]) -> None:
         role.app.grace_s = settings.stop_timeout_s
     try:
         async with asyncio.timeout(settings.stop_timeout_s + _LEAVE_S):
-            await asyncio.gather(*(role.app.stop() for role in roles))
+            await _stop_in_order(settings, roles)
     except TimeoutError:
         logger().warning("left before Faust had stopped: what was unfinished is read again")
+
+
+async def _stop_in_order(settings: Settings, roles: Sequence[Role]) -> None:
+    """LOG last: it still stores the rows of what the others finish while they stop."""
+    loop = asyncio.get_running_loop()
+    end_s = loop.time() + settings.stop_timeout_s
+    logs = [role for role in roles if isinstance(role, Log)]
+    await asyncio.gather(*(role.app.stop() for role in roles if role not in logs))
+    for log in logs:
+        with suppress(TimeoutError):
+            async with asyncio.timeout_at(end_s):
+                await log.caught_up()
+        log.app.grace_s = max(0.0, end_s - loop.time())
+        await log.app.stop()
 
 
 @contextmanager

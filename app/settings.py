@@ -22,7 +22,7 @@ __all__ = ["KafkaAuth", "Network", "Settings", "SettingsFault", "environment", "
 
 UNSUPPORTED = (
     *("PROXY", "SOURCE_ADDRESS", "RETRY_DELAYS", "RETRY_AFTER_MAX_S", "CLICKHOUSE_CLUSTER"),
-    *("FLOWS_DIR", "TOKEN", "VIEW_TOKEN", "INBOUND", "STALL_TIMEOUT"),
+    *("FLOWS_DIR", "TOKEN", "INBOUND", "STALL_TIMEOUT"),
 )
 """Settings to come: they are refused, because nothing obeys them yet."""
 _NOT_SETTINGS = re.compile(
@@ -58,6 +58,7 @@ class Settings:
     worker: str = ""
     web_host: str = "127.0.0.1"
     web_port: int = 8080
+    view_token: str = field(default="", repr=False)
     sending: str = "on"
     allow_networks: tuple[Network, ...] = ()
     secrets_dir: Path | None = None
@@ -128,6 +129,7 @@ def _read(read: Reader) -> Settings:
         worker=read.name("WORKER", socket.gethostname()),
         web_host=host,
         web_port=port,
+        view_token=read.text("VIEW_TOKEN", ""),
         sending=read.choice("SENDING", "on", ("on", "dry-run")),
         allow_networks=read.networks("ALLOW_NETWORKS"),
         secrets_dir=read.folder("SECRETS_DIR"),

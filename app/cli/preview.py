@@ -13,16 +13,29 @@ import secrets
 import sys
 import time
 from collections.abc import Iterable
+from textwrap import fill
 from typing import Any, BinaryIO
 
 import msgspec
 
 from app.templates.assign import assign
+from app.templates.filters import FILTERS
+from app.templates.names import TABLE, WELL_KNOWN_TAGS
 from app.templates.numbers import read_number, whole_thousands
 from app.templates.preview import Ask, Fault, Refused, Shown, preview, read_ask
 
 WIDTH = 100
 """How much of a template's line is shown around a fault, in characters."""
+
+
+_EPILOG = f"""\
+Example: postbacks preview --template 'https://track.er/pb?c={{click}}' --set click.id=c-9
+
+macros:  {fill(" ".join(TABLE), 90, subsequent_indent=" " * 9)}
+         {fill(" ".join(WELL_KNOWN_TAGS[:16]), 90, subsequent_indent=" " * 9)} sub1 … sub30,
+         any other tag by its name, tag.NAME meta.NAME param.NAME secret.NAME
+filters: {fill(" ".join(FILTERS), 90, subsequent_indent=" " * 9)}
+"""
 
 
 def main(argv: list[str]) -> int:
@@ -55,7 +68,8 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="postbacks preview",
         description="Render a template and show the request; nothing is sent.",
-        epilog="Example: postbacks preview --template 'https://track.er/pb?c={click}' --set click.id=c-9",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = parser.add_argument
     add("--template", metavar="T", help="LINK, LINK|POST|FORM or LINK|JSON|JSON")

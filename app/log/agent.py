@@ -28,6 +28,7 @@ from app.stream.intake import Intake, Taken, Window
 from app.stream.reject import Rejected, reject
 
 _WINDOW = Window(values=50_000, bytes=64 * 1024 * 1024)
+_CATCH_UP_S = 0.05
 _IDLE_S = 1.0
 _TAKE = 2_000
 
@@ -69,6 +70,16 @@ class Log:
         """Until it has its partitions and ClickHouse answers."""
         missing = [] if self.app.rebalancing_count and not self.app.rebalancing else ["an assignment"]
         return missing + ([self._writer.waits_for] if self._writer.waits_for else [])
+
+    async def caught_up(self) -> None:
+        """Wait until what `postback-log` holds now is stored, unless ClickHouse is away."""
+        consumer = self.app.consumer
+        held = [tp for tp in consumer.assignment() if tp.topic == self._settings.topics.log.name]
+        ends = await consumer.highwaters(*held) if held else {}
+        while not self._writer.waits_for and any(  # noqa: ASYNC110 - once, at a stop
+            consumer.done(tp) < end for tp, end in ends.items()
+        ):
+            await asyncio.sleep(_CATCH_UP_S)
 
     async def _feed(self, stream: Any) -> None:
         await self._intake.feed(stream)

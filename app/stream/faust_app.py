@@ -9,7 +9,7 @@ partition is given up, or at a stop, `quiesce` has `grace_s` (Faust waits for ev
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +37,10 @@ class LedgerConsumer(driver.Consumer):
     def release(self, tp: Any, offset: int) -> None:
         """Let `offset` (the next to read) of a topic partition be committed."""
         self._released[tp] = offset
+
+    def done(self, tp: Any) -> int:
+        """The offset up to which a partition is finished; 0 when nothing of it ever was."""
+        return self._released.get(tp, self._committed_offset[tp]) or 0
 
     def ack(self, message: Any) -> bool:
         """Faust's ack: forgotten, so that it cannot commit past unfinished work."""
@@ -165,14 +169,3 @@ def raw_topic(app: RoleApp, name: str) -> Any:
         value_serializer="raw",
         allow_empty=True,
     )
-
-
-def lags(app: RoleApp) -> Mapping[str, int]:
-    """Records behind the end, by topic, of what this worker holds."""
-    found: dict[str, int] = {}
-    for tp in app.consumer.assignment():
-        end = app.consumer.highwater(tp)
-        if end is not None and tp.topic not in app.tables.changelog_topics:
-            done = app.consumer._released.get(tp, app.consumer._committed_offset[tp]) or 0
-            found[tp.topic] = found.get(tp.topic, 0) + max(0, end - done)
-    return found

@@ -69,7 +69,7 @@ def compile_filter(written: FilterText, *, bare: bool) -> Filter:
 
 
 def _nearest(name: str) -> str:
-    return nearest(name, sorted((*_MAKERS, "default")))
+    return nearest(name, FILTERS)
 
 
 def _needed(written: FilterText) -> str:
@@ -284,3 +284,6 @@ _MAKERS: dict[str, Callable[[FilterText], Step]] = {
     "map": _map,
     "substr": _substr,
 }
+
+FILTERS = tuple(sorted((*_MAKERS, "default")))
+"""The names of all filters."""

@@ -1,11 +1,14 @@
 """One HTTP port a process: `/metrics`, `/healthz` and `/readyz`.
 
 Alive means that it answers: a process whose role has ended ends itself. Ready means that each role holds
-what it needs to do its work.
+what it needs to do its work. Both are open to whoever probes; the metrics name hosts of receivers, so
+beyond loopback they need the bearer token of views.
 """
 
 from __future__ import annotations
 
+import hmac
+import ipaddress
 from collections.abc import Callable
 
 from aiohttp import web
@@ -16,8 +19,8 @@ Missing = Callable[[], list[str]]
 """What is missing, a line each: empty when all is well."""
 
 
-def new_server(waits_for: Missing) -> web.Application:
-    """The pages of a worker; `waits_for` answers for its readiness."""
+def new_server(waits_for: Missing, token: str) -> web.Application:
+    """The pages of a worker; `waits_for` answers for its readiness. An empty `token` leaves all open."""
 
     async def healthz(request: web.Request) -> web.Response:
         return _answer([])
@@ -26,6 +29,9 @@ def new_server(waits_for: Missing) -> web.Application:
         return _answer(waits_for())
 
     async def metrics(request: web.Request) -> web.Response:
+        given = request.headers.get("Authorization", "").removeprefix("Bearer ")
+        if token and not hmac.compare_digest(given.encode(), token.encode()):
+            return web.Response(status=401, text="send Authorization: Bearer with POSTBACKS_VIEW_TOKEN\n")
         return web.Response(body=generate_latest(), headers={"Content-Type": CONTENT_TYPE_PLAIN_0_0_4})
 
     application = web.Application()
@@ -33,6 +39,16 @@ def new_server(waits_for: Missing) -> web.Application:
     application.router.add_get("/readyz", readyz)
     application.router.add_get("/metrics", metrics)
     return application
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine reaches a server that listens on `host`."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 def _answer(missing: list[str]) -> web.Response:

@@ -296,6 +296,8 @@ async def test_a_stopped_worker_finishes_what_is_in_flight(made: Shell, number: 
     records = await read_topic(load(made.environ), f"{made.environ['POSTBACKS_PREFIX']}.postback-log")
     found = [msgspec.json.decode(value, type=LogRecord) for r in records for value in unpack(r.value)]
     assert [(row.lead_id, row.outcome) for row in found] == [("L-1", "delivered")], worker.tail()
+    rows = made.rows("logs", "list")
+    assert [(row["lead_id"], row["outcome"]) for row in rows] == [("L-1", "delivered")], worker.tail()
 
 
 async def test_a_receiver_that_never_answers_holds_no_stop_for_longer_than_the_setting(made: Shell) -> None:

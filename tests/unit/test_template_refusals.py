@@ -19,7 +19,7 @@ def _facts(**tags: str) -> Facts:
 
 def test_an_unknown_filter_on_a_tag_is_an_error_when_strict_and_is_linted() -> None:
     program = compile_template("https://a.example/?x={foo|lowr}")
-    with pytest.raises(TemplateFault, match='unknown filter "lowr".*"lower"'):
+    with pytest.raises(TemplateFault, match=r'unknown filter "lowr".*"lower"'):
         program.render(_facts(foo="v"), strict=True)
     assert any('"lower"' in text for text in lint_template("https://a.example/?x={foo|lowr}", tags=("foo",)))
     assert program.render(_facts(foo="v")).link == "https://a.example/?x=%7Bfoo%7Clowr%7D"
