@@ -154,7 +154,7 @@ class Log:
 
     async def _reject(self, topic: str, bad: BadRecord) -> None:
         kept_in = self._settings.topics.log_rejected.name
-        is_part = topic == self._settings.topics.log.name
+        is_part = topic == self._settings.topics.log.name and not bad.is_whole
         rejected = Rejected(topic, bad.address, bad.key, bad.original, bad.reason, is_part=is_part)
         await reject(self._producer, kept_in, rejected)
         logger().error(

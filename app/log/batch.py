@@ -103,7 +103,7 @@ class Batcher:
         that is over a limit by itself makes a batch that is.
         """
         key = (topic, partition)
-        bytes_ = sum(len(item.original) + _ROW_BYTES for item in items)
+        bytes_ = sum(len(item.original or b"") + _ROW_BYTES for item in items)
         full = []
         held = self._open.get(key)
         if held and held.receipts and self._is_over(held.values + len(items), held.bytes + bytes_):

@@ -7,8 +7,8 @@ text has) is U+FFFD. Times are Unix milliseconds, as the client writes them with
 
 from __future__ import annotations
 
-import json
 import math
+import re
 from decimal import Decimal
 from typing import NamedTuple
 
@@ -33,12 +33,16 @@ class Row(NamedTuple):
 
 
 class BadRecord(NamedTuple):
-    """A value that is no row, kept as it came: it goes to the rejected topic with its reason."""
+    """A value that is no row, kept as it came: it goes to the rejected topic with its reason.
+
+    `is_whole`: it is the whole record and not one value of its envelope.
+    """
 
     address: Address
     reason: str
-    original: bytes
+    original: bytes | None
     key: bytes | None
+    is_whole: bool = False
 
 
 class Record(NamedTuple):
@@ -51,6 +55,10 @@ class Record(NamedTuple):
     value: bytes | None
 
 
+_escape = re.compile(
+    rb"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(u[dD][89a-fA-F][0-9a-fA-F]{2})|.)",
+    re.DOTALL,
+)
 _record = msgspec.json.Decoder(LogRecord)
 
 
@@ -59,11 +67,11 @@ def log_rows(record: Record) -> list[Row | BadRecord]:
 
     An envelope that is no JSON array is one `BadRecord` at index 0.
     """
-    value = record.value or b""
     try:
-        parts = unpack(value)
+        parts = unpack(record.value or b"")
     except UNREADABLE as fault:
-        return _leniently(record, value, fault)
+        whole = Address(record.partition, record.offset)
+        return [BadRecord(whole, f"no envelope: {fault}", record.value, record.key, is_whole=True)]
     return [
         _log_row(bytes(part), Address(record.partition, record.offset, index), record.key)
         for index, part in enumerate(parts)
@@ -74,28 +82,16 @@ def _log_row(value: bytes, address: Address, key: bytes | None) -> Row | BadReco
     try:
         decoded = _record.decode(value)
     except UNREADABLE as fault:
-        return BadRecord(address, f"no log record: {fault}", value, key)
+        try:
+            decoded = _record.decode(_without_surrogates(value))
+        except UNREADABLE:
+            return BadRecord(address, f"no log record: {fault}", value, key)
     return log_row(decoded, address, value, key)
 
 
-def _leniently(record: Record, value: bytes, fault: Exception) -> list[Row | BadRecord]:
-    """Read an envelope once more with lone surrogates allowed, which the fast decoder takes for an error."""
-    whole = Address(record.partition, record.offset)
-    bad = BadRecord(whole, f"no envelope: {fault}", value, record.key)
-    try:
-        parts = json.loads(value)
-    except (ValueError, RecursionError):
-        return [bad]
-    if not isinstance(parts, list):
-        return [bad]
-    rows: list[Row | BadRecord] = []
-    for index, part in enumerate(parts):
-        address, original = Address(record.partition, record.offset, index), json.dumps(part).encode()
-        try:
-            rows.append(log_row(msgspec.convert(part, LogRecord), address, original, record.key))
-        except (msgspec.ValidationError, RecursionError, UnicodeEncodeError) as why:
-            rows.append(BadRecord(address, f"no log record: {why}", original, record.key))
-    return rows
+def _without_surrogates(value: bytes) -> bytes:
+    """JSON text with `\\ufffd` for each lone surrogate, which the decoder takes for an error."""
+    return _escape.sub(lambda found: b"\\ufffd" if found[1] else found[0], value)
 
 
 def log_row(record: LogRecord, address: Address, original: bytes = b"", key: bytes | None = None) -> Row:

@@ -6,6 +6,8 @@ partition and offset and its index in the array. An envelope keeps the order of 
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Iterable, Iterator, Sequence
 
 import msgspec
@@ -35,6 +37,8 @@ def pack(values: Iterable[bytes]) -> Iterator[tuple[bytes, int]]:
 
 
 _raws = msgspec.json.Decoder(list[msgspec.Raw])
+_values = json.JSONDecoder(parse_int=str, parse_float=str)
+_white = re.compile(r"[ \t\n\r]*")
 
 
 def unpack(envelope: bytes) -> Sequence[msgspec.Raw]:
@@ -42,4 +46,37 @@ def unpack(envelope: bytes) -> Sequence[msgspec.Raw]:
 
     Raises one of `UNREADABLE` when the record's value is no JSON array.
     """
-    return _raws.decode(envelope)
+    try:
+        return _raws.decode(envelope)
+    except msgspec.DecodeError:
+        # A lone surrogate in one value, which the fast decoder refuses, is not to cost the others.
+        values = _split(envelope)
+        if values is None:
+            raise
+        return values
+
+
+def _split(envelope: bytes) -> list[msgspec.Raw] | None:
+    """The values of a JSON array whatever its texts hold; None when it is no array."""
+    text = envelope.decode("latin-1")  # a character a byte: a place in it is one in the bytes
+    at = _beyond_white(text, 0)
+    if text[at : at + 1] != "[":
+        return None
+    found: list[msgspec.Raw] = []
+    mark = ","
+    while mark == ",":
+        begin = _beyond_white(text, at + 1)
+        try:
+            _, end = _values.raw_decode(text, begin)
+        except ValueError:
+            return None
+        found.append(msgspec.Raw(envelope[begin:end]))
+        at = _beyond_white(text, end)
+        mark = text[at : at + 1]
+    return found if mark == "]" and _beyond_white(text, at + 1) == len(text) else None
+
+
+def _beyond_white(text: str, at: int) -> int:
+    found = _white.match(text, at)
+    assert found is not None
+    return found.end()

@@ -92,7 +92,8 @@ def test_what_is_no_envelope_is_one_bad_record_with_all_its_bytes(value: bytes |
     (bad,) = log_rows(kafka(value))
     assert isinstance(bad, BadRecord)
     assert bad.address == Address(3, 40, 0)
-    assert bad.original == (value or b"")
+    assert bad.original == value
+    assert bad.is_whole
     assert bad.reason
 
 
@@ -128,6 +129,17 @@ def test_a_lone_surrogate_in_an_envelope_costs_no_row() -> None:
     first, second = log_rows(kafka(value))
     assert named(first)["lead_id"] == "L-\ufffd"
     assert named(second)["lead_id"] == "L-1"
+
+
+def test_only_lone_surrogates_are_made_good() -> None:
+    value = msgspec.json.encode([A_RECORD, A_RECORD, A_RECORD])
+    strange = value.replace(b'"L-1"', b'"\\\\\\ud800 \\ud83d\\ude00 \\\\ud800"', 1)
+    strange = strange.replace(b'"L-1"', b'"\\udfff \xff"', 1)
+    first, second, third = log_rows(kafka(strange))
+    assert named(first)["lead_id"] == "\\\ufffd \U0001f600 \\ud800"
+    assert isinstance(second, BadRecord)
+    assert b"\\udfff \xff" in (second.original or b"")
+    assert named(third)["lead_id"] == "L-1"
 
 
 def test_a_row_without_a_sending_says_how_many_there_were() -> None:
