@@ -158,8 +158,9 @@ class _Flight(Connecting):
             return None
         headers = tuple((_utf8(name), _utf8(value)) for name, value in self.headers)
         encoding = ",".join(value for name, value in headers if name.lower() == "content-encoding")
-        body = inflate(bytes(self.body), encoding, READ_BYTES)
-        return Answer(self.status, headers, body, duration_ms, self.complete)
+        body = inflate(bytes(self.body), encoding, READ_BYTES + 1)
+        complete = self.complete and len(body) <= READ_BYTES
+        return Answer(self.status, headers, body[:READ_BYTES], duration_ms, complete)
 
     def overdue(self, timeout_s: float) -> str:
         """What had not happened when the time was over."""

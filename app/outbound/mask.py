@@ -29,13 +29,14 @@ from app.flows.tokens import (
 )
 from app.kit.secrets import Secrets
 from app.messages.request import Request
-from app.templates.encode import percent
 from app.templates.pipeline import SecretMissing
 from app.templates.text import Slot, Text, fill
 
 # A shorter one is looked for in the request alone: in an answer it would hide what is not it.
 _SHORTEST_TOKEN = 8
 _SHORTEST_REST = 4
+_LONGEST_WAY = 18  # characters that one may be written in: four bytes, each percent-encoded, with a rest
+_cut_escape = re.compile(r"[\\%&].{0,11}\Z", re.DOTALL)  # what is left of an escape that was cut in two
 _plain = re.compile(r"[0-9A-Za-z]+")  # what no server writes in another way
 _NAMED = {"&": ("&amp;",), "<": ("&lt;",), ">": ("&gt;",), '"': ("&quot;",), "'": ("&apos;",), " ": ("+",)}
 _BACKSLASH = r"(?:\\|%(?:25)*5[Cc])"
@@ -83,11 +84,8 @@ class Hiding:
     def cut_text(self, text: str) -> str:
         """The same for a text that was cut off: what may be the first half of one goes as well."""
         text = self.text(text)
-        for word in (word for value in self._values for word in (value, percent(value))):
-            for length in range(min(len(word) - 1, len(text)), _SHORTEST_REST - 1, -1):
-                if text.endswith(word[:length]):
-                    return text[:-length] + MASK
-        return text
+        begins = [at for value in self._values if (at := _cut_at(value, text)) is not None]
+        return text[: min(begins)] + MASK if begins else text
 
     def link(self, link: str) -> str:
         """A link that came back: its own tokens are masked too."""
@@ -97,7 +95,7 @@ class Hiding:
     def headers(self, headers: Mapping[str, str]) -> dict[str, str]:
         """An answer's headers."""
         found = {
-            name: self.link(value) if name.lower() in _LINK_HEADERS else self.text(value)
+            self.text(name): self.link(value) if name.lower() in _LINK_HEADERS else self.text(value)
             for name, value in headers.items()
         }
         return mask_headers(found) if self._masks_tokens else found
@@ -146,6 +144,27 @@ def _written(request: Request) -> list[str]:
     find_in_body = find_json_tokens if _is_json(headers) else find_form_tokens
     found = [link[start:end] for start, end in find_tokens(link)]
     return found + [body[start:end] for start, end in find_in_body(body)]
+
+
+def _cut_at(value: str, text: str) -> int | None:
+    """Where the first half of a value begins with which a text ends, written in any of the ways."""
+    for begin in range(max(0, len(text) - _LONGEST_WAY * len(value)), len(text) - _SHORTEST_REST + 1):
+        at = begin
+        for count, char in enumerate(value):
+            if count >= _SHORTEST_REST and not _plain.match(char) and _cut_escape.match(text, at):
+                return begin
+            found = _char_finder(char).match(text, at)
+            if found is None:
+                break
+            at = found.end()
+            if at == len(text):
+                return begin
+    return None
+
+
+@lru_cache(maxsize=1024)
+def _char_finder(char: str) -> re.Pattern[str]:
+    return re.compile(_ways(char))
 
 
 @lru_cache(maxsize=1024)

@@ -42,8 +42,6 @@ from app.outbound.answers import Answer, Failure
 
 Meaning = Then | Literal["blocked"]
 
-MAX_SHOWN = 300
-
 
 class Judgement(msgspec.Struct, frozen=True):
     """What an answer means, by which rule, and why, in a sentence.
@@ -167,7 +165,12 @@ def _of_rule(answer: Answer, rule: Verdict) -> str:
 
 
 def _shown(value: Any) -> str:
-    return msgspec.json.encode(value).decode()[:MAX_SHOWN]
+    """A value of an answer for a person, whatever is in it.
+
+    It is not cut: half of a secret that came back could not be found and masked. Rows cut what is masked.
+    """
+    text = json.dumps(value, ensure_ascii=False)
+    return text.encode("utf-8", "replace").decode()
 
 
 def _reads_body(rule: Verdict) -> bool:

@@ -255,7 +255,21 @@ def _echo(status: int) -> Script:
     return play
 
 
+def _half() -> Script:
+    """An answer that breaks off within the secret, which it writes as PHP writes JSON."""
+    written = json.dumps(_SECRET)[1:-1].replace("/", "\\/")
+    return raw(f"{_OK}Content-Length: 999\r\n\r\n".encode() + f'{{"seen":"{written[:-4]}'.encode())
+
+
+_LONG = json.dumps({"seen": "x" * 292 + _SECRET}).encode()
 _TELLTALES = [
+    Case("tells-half", [], (_half(), answer(200)), attempts=2),
+    Case(
+        "tells-why",
+        [],
+        (answer(200, _LONG),),
+        says={"verdict": [{"json": "seen", "not": 0, "then": "final"}]},
+    ),
     Case("echoes", [], (_echo(200),)),
     Case("echoes-redirect", [], (_echo(302),)),
     Case("echoes-retry", [], (_echo(503), _echo(200)), attempts=3),

@@ -211,6 +211,7 @@ async def test_a_gzip_bomb_gives_the_limit_and_no_more(courier: Courier) -> None
     bomb = gzip.compress(b"\0" * 20_000_000)
     said = await _answer(courier, answer(200, bomb, [("Content-Encoding", "gzip")]))
     assert said.body == b"\0" * READ_BYTES
+    assert not said.complete
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])

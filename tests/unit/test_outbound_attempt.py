@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 import pytest
 
+from app.flows.verdict import Verdict
 from app.kit.secrets import Secrets
 from app.messages.record import Address, LogRecord
 from app.messages.request import Delivery, Tags
@@ -117,6 +118,27 @@ def test_a_redirect_names_location_without_its_tokens() -> None:
     )
     assert row.response_headers == {"Location": "https://t.example/in?token=•••&x=1"}
     assert row.outcome == "failed"
+
+
+@pytest.mark.parametrize("before", [b"", b"x" * 290, b"x" * 2_040])
+def test_a_secret_in_what_a_rule_names_is_masked_before_the_reason_is_cut(before: bytes) -> None:
+    secrets = Secrets({"POSTBACKS_SECRET_FB": "hush-hush-hush"})
+    secrets("fb")
+    rules = (Verdict("final", json="error"),)
+    sent = request("https://t.example/", delivery=Delivery(verdict=rules))
+    told = judge(Answer(200, (), b'{"error":"' + before + b'hush-hush-hush"}', 1.0), rules, OCCURRED_AT)
+    row = Rows("t", "w", secrets).attempt(
+        sent,
+        _SOURCE,
+        Answer(200, (), b"", 1.0),
+        told,
+        next_step(sent, told, 1, OCCURRED_AT),
+        attempt_id="random",
+        started_ms=OCCURRED_AT,
+        ended_ms=OCCURRED_AT,
+    )
+    assert row.reason.startswith("status 200, error is ")
+    assert "hush" not in row.reason
 
 
 def test_bodies_and_headers_are_capped_at_16_kib_of_utf_8() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import json
+from collections.abc import Callable
 from urllib.parse import quote, quote_plus
 
 import pytest
@@ -116,6 +117,15 @@ def test_the_first_half_of_a_secret_at_a_cut_is_hidden() -> None:
     assert _hiding().cut_text("you sent half") == "you sent half"
 
 
+@pytest.mark.parametrize(
+    "write", [quote, lambda text: json.dumps(text)[1:-1].replace("/", "\\/"), html.escape, quote_plus]
+)
+def test_a_secret_that_is_cut_anywhere_is_hidden_however_it_was_written(write: Callable[[str], str]) -> None:
+    written = write(_SECRET)
+    for length in range(12, len(written)):
+        assert _hiding().cut_text(f"you sent {written[:length]}") == "you sent •••", written[:length]
+
+
 def test_a_pasted_token_that_comes_back_is_hidden() -> None:
     pasted = request("https://t.example/?access_token=EAAB12345%2Bx&c=1")
     page = '<a href="https://t.example/?access_token=EAAB12345%2Bx&amp;c=1">moved</a> EAAB12345+x'
@@ -135,5 +145,6 @@ def test_links_and_token_headers_of_an_answer_are_masked() -> None:
         {"Location": "/login?token=abc", "X-Auth-Token": "abc", "Server": "nginx"}
     )
     assert seen == {"Location": "/login?token=•••", "X-Auth-Token": "•••", "Server": "nginx"}
+    assert _hiding().headers({f"X-{_SECRET}": "1"}) == {"X-•••": "1"}
     open_seen = Hiding(request(delivery=_OPEN), Secrets({})).headers({"Location": "/login?token=abc"})
     assert open_seen == {"Location": "/login?token=abc"}
