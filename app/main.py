@@ -135,7 +135,10 @@ async def _run(settings: Settings, roles: Sequence[Role], stop: asyncio.Event, s
     await _leave(settings, roles)
     for job in jobs:
         job.cancel()
-    await asyncio.gather(*jobs, return_exceptions=True)
+    for ended in await asyncio.gather(*jobs, return_exceptions=True):
+        if isinstance(ended, Exception):
+            logger().error("a role failed while it stopped", reason=f"{type(ended).__name__}: {ended}")
+            _end(1)
 
 
 async def _faust(app: RoleApp) -> None:
@@ -152,9 +155,16 @@ def _tell(job: asyncio.Task[Any]) -> None:
     logger().error("worker ends: a role did", role=job.get_name(), reason=reason, exc_info=error)
 
 
+def _give_up() -> None:
+    logger().error("left before all had stopped: what was unfinished is read again")
+    _end(1)
+
+
 async def _leave(settings: Settings, roles: Sequence[Role]) -> None:
     """No new work, finish what is in flight, commit, leave; after the deadline leave all the same."""
     logger().info("worker stops", timeout_s=settings.stop_timeout_s)
+    # Faust swallows a cancellation while it stops, and waits for a Kafka that is away for ever.
+    asyncio.get_running_loop().call_later(settings.stop_timeout_s + 2 * _LEAVE_S, _give_up)
     for role in roles:
         role.app.grace_s = settings.stop_timeout_s
     try:

@@ -9,7 +9,7 @@
 | postback-retries.<delay> | lead id | the same, with the attempts so far |
 | postback-log | lead id | envelope of log records (`messages.record`) |
 | lead-events-rejected | as it came | the bytes as they came; the reason in headers |
-| postback-log-rejected | lead id | the log record as it was |
+| postback-log-rejected | as it came | the bytes as they came; the reason in headers |
 """
 
 from __future__ import annotations

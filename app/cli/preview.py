@@ -45,6 +45,10 @@ def main(argv: list[str]) -> int:
         parser.error("an argument is not UTF-8")
     given = parser.parse_args(argv)
     if given.jsonl:
+        if others := [name for name, value in vars(given).items() if value and name != "jsonl"]:
+            parser.error(
+                f"--jsonl takes all from its lines, --{others[0].replace('_', '-')} has no meaning there"
+            )
         try:
             return _run_lines(sys.stdin.buffer, sys.stdout.buffer)
         except BrokenPipeError:  # whoever reads, `head` say, has seen enough

@@ -69,9 +69,12 @@ def _served(change: Change, flow_of: FlowOf) -> Iterator[Decision]:
         yield from _of_flow(change, own)
         if own.flow_id == GLOBAL or _meets_enabled(change, own):
             return
+    what = _what_fires(change)
     if shared is not None and shared.enabled:
         yield from _of_flow(change, shared)
-    elif own is None and (what := _what_fires(change)):
+        if own is None and what and not any(met(postback.on, change) for postback in shared.postbacks):
+            yield Skip("no flow", what)
+    elif own is None and what:
         yield Skip("no flow", what) if shared is None else Skip("disabled", what, shared)
 
 

@@ -112,7 +112,7 @@ def _repeat(written: _Written) -> str | None:
             "repeat is always, but two events that say the same render the same request: "
             "add {event_id}, so that the receiver can tell a second event from one sent twice"
         )
-    if again and not macros & VOLATILE:
+    if again and not written.repeat_told and not macros & frozenset(_IDS):
         return (
             f"{again[0]} may come again, and a request that renders the same as the last is not sent: where "
             'each one counts add {event_id} and write "repeat": "always"'
@@ -123,8 +123,8 @@ def _repeat(written: _Written) -> str | None:
             f"{again[0]} may come again, and {{{named}}} alone makes no request differ from the last: where "
             'each one counts write "repeat": "always", else "repeat": "on_change"'
         )
-    if "price" in postback.on and not macros & {"price", "cash", "currency", *VOLATILE}:
-        return "a change of price renders the same request when the link has neither {price} nor {event_id}"
+    if "price" in postback.on and not macros & {"price", "cash", "currency"}:
+        return "a change of price renders the same request, which is not sent again: add {price}"
     return None
 
 

@@ -30,10 +30,12 @@ from app.kit.metrics import (
     REQUESTS,
     SKIPPED,
     UNFINISHED,
+    UNRENDERED,
 )
 from app.kit.points import reach
 from app.kit.secrets import Secrets
 from app.leads.lead import Lead, decode_lead, encode_lead
+from app.messages.record import LogRecord
 from app.settings import Settings
 from app.stream.faust_app import RoleApp, raw_topic
 from app.stream.intake import Intake, Taken, Window
@@ -127,6 +129,7 @@ class Join:
             if effects.lead is not None:
                 leads[effects.lead.lead_id.encode()] = effects.lead
             sends += self._emit(partition, taken, effects)
+            self._sweep.saw(partition, taken.timestamp_ms)
         await asyncio.gather(*sends)
         reach("join: emitted")
         if not self._intake.holds(batch[0]):
@@ -158,6 +161,9 @@ class Join:
         for record in effects.records:
             if record.outcome == "skipped":
                 SKIPPED.labels(record.reason.partition(":")[0]).inc()
+            elif record.outcome == "failed":
+                UNRENDERED.inc()
+                _tell(record)
             sends.append(self._log.add(partition, record.lead_id.encode(), _encoder.encode(record)))
         if effects.rejected is not None:
             topic = self._settings.topics.events_rejected.name
@@ -196,6 +202,17 @@ class Join:
         for partition, keys in self._sweep.expired(now_ms()):
             await self._store(partition, dict.fromkeys(keys))
             LEADS_EXPIRED.inc(len(keys))
+
+
+def _tell(record: LogRecord) -> None:
+    logger().warning(
+        "request cannot be rendered",
+        reason=record.reason,
+        request=record.request_id,
+        lead=record.lead_id,
+        flow=record.flow_id,
+        postback=record.postback_id,
+    )
 
 
 def _decoded(stored: bytes, lead_id: str) -> Lead | None:

@@ -1,4 +1,8 @@
-"""Forget leads that nothing touched for their time to live: a slow round over the table."""
+"""Forget leads that nothing touched for their time to live: a slow round over the table.
+
+A lead expires by the timestamps of records, as the fold has it, so the sweep is never ahead of the newest
+record that its partition has seen; a partition that sees none keeps its leads.
+"""
 
 from __future__ import annotations
 
@@ -31,18 +35,27 @@ class Sweep:
         self._table = table
         self._ttl_ms = ttl_ms
         self._next: dict[int, bytes] = {}
+        self._newest_ms: dict[int, int] = {}
         self._stepped_at = 0
+
+    def saw(self, partition: int, timestamp_ms: int) -> None:
+        """A record of this Kafka timestamp was folded."""
+        self._newest_ms[partition] = max(timestamp_ms, self._newest_ms.get(partition, 0))
 
     def expired(self, now_ms: int) -> Iterator[tuple[int, list[bytes]]]:
         """The keys found expired in this step, by partition; none within a second of the last step."""
         if now_ms - self._stepped_at < 1000:
             return
         self._stepped_at = now_ms
-        for partition in self._table.assigned():
+        for partition in self._table.assigned() & self._newest_ms.keys():
             entries = self._table.items(partition, self._next.get(partition, b""), MOST_PER_STEP)
             whole = len(entries) < MOST_PER_STEP
             self._next[partition] = b"" if whole else entries[-1][0] + b"\0"
-            keys = [key for key, value in entries if self._is_expired(value, now_ms)]
+            keys = [
+                key
+                for key, value in entries
+                if self._is_expired(value, min(now_ms, self._newest_ms[partition]))
+            ]
             if keys:
                 yield partition, keys
 

@@ -9,7 +9,26 @@ from typing import Any
 import structlog
 
 _FROM_LIBRARIES = logging.WARNING  # faust, mode and aiokafka tell every step at INFO
+_SELDOM_S = 5.0
 _FALSE_ALARM = "faust.transport.drivers.aiokafka"  # faust issue 503: idle partitions called stuck
+
+
+class _Seldom(logging.Filter):
+    """Lets each of the libraries' sentences through once in five seconds: with Kafka away they repeat it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._told_at: dict[str, float] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Whether a record is written."""
+        if record.name == "postbacks":
+            return True
+        sentence = f"{record.name}:{record.lineno}"
+        if record.created - self._told_at.get(sentence, 0.0) < _SELDOM_S:
+            return False
+        self._told_at[sentence] = record.created
+        return True
 
 
 def configure(log_format: str, level: str) -> None:
@@ -44,6 +63,7 @@ def configure(log_format: str, level: str) -> None:
             ],
         )
     )
+    handler.addFilter(_Seldom())
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(_FROM_LIBRARIES)

@@ -7,6 +7,9 @@ from prometheus_client import Counter, Gauge, Histogram
 EVENTS = Counter("postbacks_lead_events", "Lead events handled, by what became of them.", ["result"])
 SKIPPED = Counter("postbacks_skipped", "Postbacks not sent, by reason; each has its row.", ["reason"])
 REQUESTS = Counter("postbacks_requests", "Requests rendered and handed to OUTBOUND.")
+UNRENDERED = Counter(
+    "postbacks_unrendered", "Requests that could not be rendered; each is a row `failed` with its reason."
+)
 ATTEMPTS = Counter("postbacks_attempts", "Sends, by outcome. Look at `failed` by host.", ["outcome"])
 DROPPED = Counter(
     "postbacks_repeats_dropped", "Requests that came again and were not sent twice (crash, rebalance)."

@@ -80,12 +80,11 @@ class Outbound:
         self._mover = Mover(settings, producer)
         self._memories: dict[int, Memory] = {}
         self._tasks: set[asyncio.Task[None]] = set()
-        self._open: dict[tuple[str, int], asyncio.Event] = {}  # by request and replay
+        self._lanes: dict[tuple[str, str, str], asyncio.Event] = {}  # lead and postback: in flight
         self._broken: asyncio.Future[None] | None = None
         self._quiescing = False
         self._rows = Rows(settings.topics.requests.name, settings.worker, secrets)
         app.quiesce = self._quiesce
-        app.on_partitions_assigned.connect(self._on_assigned, weak=False)
         app.agent(raw_topic(app, settings.topics.requests.name), name=self.name)(self._feed)
 
     def jobs(self, stopping: asyncio.Event) -> Sequence[Coroutine[Any, Any, None]]:
@@ -184,21 +183,23 @@ class Outbound:
             self._dispatch()
 
     async def _once(self, item: Item) -> None:
-        """Attempt a request, when no copy of it is under way, unless this attempt has its row."""
-        request = item.request
-        identity = (request.request_id, request.replay)
-        while (other := self._open.get(identity)) is not None:
-            await other.wait()
+        """Attempt a request, behind what its lane has in flight, unless this attempt has its row."""
+        request, origin = item.request, item.request.origin
+        lane = (origin.lead_id, origin.flow_id, origin.postback_id)
+        while (other := self._lanes.get(lane)) is not None:
+            await other.wait()  # woken in the order of arrival
         memory = self._memories.get(item.taken.partition)
-        if memory is not None and memory.knows(*identity, request.attempts + 1):
+        if memory is not None and memory.knows(
+            request.request_id, request.replay, request.attempts + 1, now_ms()
+        ):
             DROPPED.inc()
             self._intake.finish(item.taken)
             return
-        ended = self._open[identity] = asyncio.Event()
+        ended = self._lanes[lane] = asyncio.Event()
         try:
             await self._attempt(item)
         finally:
-            del self._open[identity]
+            del self._lanes[lane]
             ended.set()
 
     async def _attempt(self, item: Item) -> None:
@@ -245,12 +246,6 @@ class Outbound:
         _tell(row)
         self._intake.finish(item.taken)
 
-    async def _on_assigned(self, app: RoleApp, assigned: Any, **_: Any) -> None:
-        """Partitions kept through a rebalance keep their memory: nobody else sent from them."""
-        topic = self._settings.topics.requests.name
-        mine = {tp.partition for tp in assigned if tp.topic == topic}
-        self._memories = {p: memory for p, memory in self._memories.items() if p in mine}
-
     async def _quiesce(self, grace_s: float) -> None:
         """Send nothing more, wait for what is in flight, give up the rest: its next owner reads it again."""
         self._quiescing = True
@@ -262,6 +257,7 @@ class Outbound:
                 ABANDONED.inc(len(open_ones))
                 logger().warning("sends given up while open: each may repeat", count=len(open_ones))
         self._intake.forget()
+        self._memories.clear()  # after a lost session somebody else sent: each assignment reads it anew
         self._quiescing = False
 
 

@@ -57,9 +57,19 @@ class Memory:
         self._at_ms[key] = now_ms
         self._at_ms.move_to_end(key)
 
-    def knows(self, request_id: str, replay: int, attempt: int) -> bool:
-        """Whether that attempt has its row, or the request was delivered at any attempt."""
-        return (request_id, replay, attempt) in self._at_ms or (request_id, replay, _DELIVERED) in self._at_ms
+    def knows(self, request_id: str, replay: int, attempt: int, now_ms: int) -> bool:
+        """Whether that attempt has its row, or the request was delivered at any attempt.
+
+        What is asked for is kept on: whoever repeats it (a crash loop, say) may do so again.
+        """
+        known = [
+            key
+            for key in ((request_id, replay, attempt), (request_id, replay, _DELIVERED))
+            if key in self._at_ms
+        ]
+        for key in known:
+            self._remember(key, now_ms)
+        return bool(known)
 
     def __len__(self) -> int:
         return len(self._at_ms)

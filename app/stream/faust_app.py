@@ -131,6 +131,9 @@ def new_app(settings: Settings, role: str, data_dir: Path) -> RoleApp:
         broker_commit_interval=0.2,
         broker_request_timeout=30.0,
         broker_rebalance_timeout=60.0,
+        # Full windows stop the fetching for as long as a receiver or ClickHouse is slow, and a member that
+        # did not poll for this long leaves its group and never joins again.
+        broker_max_poll_interval=7 * 86_400.0,
         table_standby_replicas=0,
         stream_buffer_maxsize=512,
         stream_wait_empty=False,

@@ -46,9 +46,5 @@ class Ledger:
             committable = head + 1
         return committable
 
-    def is_open(self, offset: int) -> bool:
-        """Whether the record was taken and is not yet committable."""
-        return offset in self._open
-
     def __len__(self) -> int:
         return len(self._open)

@@ -13,7 +13,6 @@ from typing import Any
 
 import rocksdict
 from faust.stores.rocksdb import RocksDBOptions
-from faust.types import TP
 
 from app.stream.faust_app import RoleApp
 
@@ -90,11 +89,6 @@ class PartitionTable:
         """The partitions that this worker owns now."""
         actives = self._table.app.assignor.assigned_actives()
         return {tp.partition for tp in actives if tp.topic == self.changelog}
-
-    def recovered_to(self, partition: int) -> int | None:
-        """The changelog offset that the local copy includes, None for an empty one."""
-        offset: int | None = self._table.data.persisted_offset(TP(self.changelog, partition))
-        return offset
 
     def _db(self, partition: int) -> Any:
         return self._table.data._db_for_partition(partition)

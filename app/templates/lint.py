@@ -5,6 +5,7 @@ Every warning names its place in code points from 0 (of the header's value in a 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterator, Mapping
 from urllib.parse import unquote
 
@@ -111,9 +112,8 @@ def _of_raw(units: list[Unit], tags: Collection[str]) -> Iterator[str]:
 def _of_the_split(source: Source) -> Iterator[str]:
     template = source.template[: source.offsets[source.split]] if source.kind == "link" else ""
     for mark in ("|POST|", "|JSON|"):
-        at = template.upper().find(mark)
-        if at >= 0:
-            yield f"{template[at : at + len(mark)]} at {at} is text of the link: {mark} begins a body"
+        if found := re.search(re.escape(mark), template, re.IGNORECASE):
+            yield f"{found[0]} at {found.start()} is text of the link: {mark} begins a body"
     if source.kind == "form":
         first = skip_white(source.units, source.body, len(source.units))
         if first < len(source.units) and source.units[first] in _OPENS_JSON:

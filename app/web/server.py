@@ -29,8 +29,9 @@ def new_server(waits_for: Missing, token: str) -> web.Application:
         return _answer(waits_for())
 
     async def metrics(request: web.Request) -> web.Response:
-        given = request.headers.get("Authorization", "").removeprefix("Bearer ")
-        if token and not hmac.compare_digest(given.encode(), token.encode()):
+        scheme, _, given = request.headers.get("Authorization", "").partition(" ")
+        told = given.encode("utf-8", "surrogateescape") if scheme.lower() == "bearer" else b""
+        if token and not hmac.compare_digest(told, token.encode()):
             return web.Response(status=401, text="send Authorization: Bearer with POSTBACKS_VIEW_TOKEN\n")
         return web.Response(body=generate_latest(), headers={"Content-Type": CONTENT_TYPE_PLAIN_0_0_4})
 

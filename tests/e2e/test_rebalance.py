@@ -7,11 +7,15 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+from msgspec import structs
 
+from app.leads.events import LeadEvent, decode
+from app.leads.fold import Change, fold
+from app.leads.lead import Lead, decode_lead
 from tests.clickhouse import Database
 from tests.kafka import Kafka
 from tests.receivers import Exchange, Receiver, answer
-from tests.workers import Installation, WorkerProcess, installation, lead_events, until
+from tests.workers import Installation, WorkerProcess, installation, lead_events, read_topic, until
 
 pytestmark = [pytest.mark.kafka, pytest.mark.chdb, pytest.mark.slow, pytest.mark.timeout(240)]
 
@@ -57,6 +61,28 @@ async def test_everything_is_delivered_once_while_workers_come_and_go(
         sends = Counter(request.target for request in receiver.requests)
         assert set(sends.values()) == {1}, [target for target, count in sends.items() if count > 1]
         assert len(sends) == 2 * len(leads)
+        assert await _stored_leads(made) == await _folded_leads(made)
+
+
+async def _stored_leads(made: Installation) -> dict[str, Lead]:
+    """The lead table as its changelog has it, without what JOIN remembers of requests."""
+    changelog = made.settings.topics.leads_changelog.name
+    stored = {r.key: r.value for r in await read_topic(made.settings, changelog)}
+    leads = [decode_lead(value) for value in stored.values()]
+    return {lead.lead_id: structs.replace(lead, sent=()) for lead in leads}
+
+
+async def _folded_leads(made: Installation) -> dict[str, Lead]:
+    """The fold of all events, from the topic itself."""
+    found: dict[str, Lead] = {}
+    for record in await read_topic(made.settings, made.settings.topics.lead_events.name):
+        event = decode(record.value)
+        assert isinstance(event, LeadEvent)
+        before = found.get(event.lead_id)
+        change = fold(before, event, timestamp_ms=record.timestamp, late_s=5.0, ttl_ms=2**50)
+        assert isinstance(change, Change)
+        found[event.lead_id] = change.lead
+    return found
 
 
 def _sent_by(worker: WorkerProcess) -> float:

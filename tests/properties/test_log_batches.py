@@ -76,7 +76,7 @@ def test_batches_keep_partition_order_limits_and_every_value(
         got[key] += addresses
         returned[key] += batch.receipts
         offsets = {address.offset for address in addresses}
-        size = sum(len(item.original) + 256 for item in held)
+        size = sum(len(item.original or b"") + 256 for item in held)
         assert len(offsets) <= 1 or (len(addresses) <= LIMITS.rows and size <= LIMITS.bytes)
         assert [row.address for row in batch.rows] == sorted(
             (row.address for row in batch.rows), key=lambda a: (a.offset, a.index)

@@ -74,7 +74,9 @@ def test_places_in_the_short_form_are_its_own() -> None:
         ({"on": ["new"], "repeat": "always"}, "repeat is always"),
         ({"on": ["goal"], "repeat": "always"}, "add {event_id}"),
         ({"on": ["goal"], "template": LINK + "&e={event_id}"}, "{event_id} alone makes no request differ"),
-        ({"on": ["price"]}, "neither {price} nor {event_id}"),
+        ({"on": ["goal"], "template": LINK + "&t={time}"}, "goal may come again"),
+        ({"on": ["price"]}, "add {price}"),
+        ({"on": ["price"], "template": LINK + "&e={event_id}"}, "add {price}"),
     ],
 )
 def test_an_event_that_comes_again_needs_something_that_tells_the_two_apart(
@@ -87,7 +89,6 @@ def test_an_event_that_comes_again_needs_something_that_tells_the_two_apart(
 @pytest.mark.parametrize(
     "fields",
     [
-        {"on": ["goal"], "template": LINK + "&t={time}"},
         {"on": ["goal"], "template": LINK + "&t={event_id|sha256}", "repeat": "always"},
         {"on": ["goal"], "template": LINK + "&t={event_id}", "repeat": "on_change"},
         {"on": ["new"], "template": LINK + "&r={random}", "repeat": "always"},

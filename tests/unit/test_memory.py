@@ -23,21 +23,21 @@ def attempted(
 def test_an_attempt_that_has_its_row_is_known_and_the_next_is_not() -> None:
     memory = Memory()
     memory.remember(attempted(attempt=2), NOW)
-    assert memory.knows("r", 0, 2)
-    assert not memory.knows("r", 0, 3)
-    assert not memory.knows("other", 0, 2)
+    assert memory.knows("r", 0, 2, NOW)
+    assert not memory.knows("r", 0, 3, NOW)
+    assert not memory.knows("other", 0, 2, NOW)
 
 
 def test_what_was_delivered_is_known_at_any_attempt() -> None:
     memory = Memory()
     memory.remember(attempted(attempt=2, outcome="delivered"), NOW)
-    assert all(memory.knows("r", 0, attempt) for attempt in (1, 2, 3, 8))
+    assert all(memory.knows("r", 0, attempt, NOW) for attempt in (1, 2, 3, 8))
 
 
 def test_a_replay_is_remembered_apart() -> None:
     memory = Memory()
     memory.remember(attempted(outcome="delivered"), NOW)
-    assert not memory.knows("r", 1, 1)
+    assert not memory.knows("r", 1, 1, NOW)
 
 
 def test_a_row_without_a_sending_is_no_attempt() -> None:
@@ -50,10 +50,20 @@ def test_what_is_older_than_five_minutes_is_forgotten() -> None:
     memory = Memory()
     memory.remember(attempted("old"), NOW)
     memory.remember(attempted("young"), NOW + KEPT_MS)
-    assert memory.knows("old", 0, 1)
+    assert len(memory) == 2
     memory.remember(attempted("younger"), NOW + KEPT_MS + 1)
-    assert not memory.knows("old", 0, 1)
-    assert memory.knows("young", 0, 1)
+    assert not memory.knows("old", 0, 1, NOW + KEPT_MS + 1)
+    assert memory.knows("young", 0, 1, NOW + KEPT_MS + 1)
+
+
+def test_what_is_asked_for_again_and_again_is_not_forgotten() -> None:
+    """A worker in a crash loop repeats the same requests for longer than five minutes."""
+    memory = Memory()
+    memory.remember(attempted("r", outcome="delivered"), NOW)
+    for minute in range(1, 20):
+        now_ms = NOW + minute * 60_000
+        assert memory.knows("r", 0, 1, now_ms)
+        memory.remember(attempted(f"other-{minute}"), now_ms)
 
 
 def test_what_comes_again_is_kept_from_then_on() -> None:
@@ -62,8 +72,8 @@ def test_what_comes_again_is_kept_from_then_on() -> None:
     memory.remember(attempted("b"), NOW + 1000)
     memory.remember(attempted("a"), NOW + KEPT_MS)
     memory.remember(attempted("c"), NOW + KEPT_MS + 2000)
-    assert memory.knows("a", 0, 1)
-    assert not memory.knows("b", 0, 1)
+    assert memory.knows("a", 0, 1, NOW)
+    assert not memory.knows("b", 0, 1, NOW)
 
 
 def test_the_oldest_goes_when_there_are_too_many(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -72,8 +82,8 @@ def test_the_oldest_goes_when_there_are_too_many(monkeypatch: pytest.MonkeyPatch
     for number in range(25):
         memory.remember(attempted(f"r-{number}"), NOW)
     assert len(memory) == 10
-    assert memory.knows("r-24", 0, 1)
-    assert not memory.knows("r-14", 0, 1)
+    assert memory.knows("r-24", 0, 1, NOW)
+    assert not memory.knows("r-14", 0, 1, NOW)
 
 
 @given(
@@ -87,8 +97,8 @@ def test_within_five_minutes_nothing_is_forgotten(rows: list[tuple[str, int, str
     for number, (request_id, attempt, outcome) in enumerate(rows):
         memory.remember(attempted(request_id, attempt, outcome), NOW + number)
     for request_id, attempt, outcome in rows:
-        assert memory.knows(request_id, 0, attempt)
-        assert outcome == "retrying" or memory.knows(request_id, 0, attempt + 5)
+        assert memory.knows(request_id, 0, attempt, NOW)
+        assert outcome == "retrying" or memory.knows(request_id, 0, attempt + 5, NOW)
 
 
 UNREADABLE = [b"{", b'{"attempt":"one"}', b'{"request_id":"\xff"}', b"[" * 100_000 + b"]" * 100_000]

@@ -226,6 +226,8 @@ def test_no_pattern_makes_an_answer_run_for_ever() -> None:
         '{"code":5,"msg":"\u043e\u0448\u0438\u0431\u043a\u0430"}'.encode("cp1251"),
         b'{"code":5,"msg":"\\ud83d"}',
         b'{"code":5,"x":1e999}',
+        b'{"code":"\\ud800"}',
+        b'{"code":1e999}',
         b'{"code":5,"msg":"a\tb\nc"}',
         b'\xef\xbb\xbf{"code":5}',
     ],
