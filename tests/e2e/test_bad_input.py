@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
+from hashlib import md5
 from pathlib import Path
 from typing import Any
 
@@ -195,6 +196,8 @@ async def _assert_rejected(made: Installation, worker: WorkerProcess, bad: _Send
     assert await _metric(worker, 'postbacks_lead_events_total{result="rejected"}') == len(bad)
     told_of = [line for line in _logged(worker) if line["event"] == "lead event rejected: kept"]
     assert len(told_of) == len(bad)
+    stored = await made.database.rows("SELECT partition, lower(hex(MD5(value))) FROM lead_events FINAL")
+    assert {(partition, md5(value or b"").hexdigest()) for _, value, partition in bad} <= set(stored)
 
 
 async def test_events_are_read_by_any_codec_and_what_unpacks_to_too_much_stops_nothing(
