@@ -10,7 +10,7 @@ import structlog
 
 _FROM_LIBRARIES = logging.WARNING  # faust, mode and aiokafka tell every step at INFO
 _SELDOM_S = 5.0
-_FALSE_ALARM = "faust.transport.drivers.aiokafka"  # faust issue 503: idle partitions called stuck
+_FALSE_ALARM = "faust.transport.drivers.aiokafka"  # faust-streaming#503: idle partitions called stuck
 
 
 class _Seldom(logging.Filter):

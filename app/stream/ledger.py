@@ -1,7 +1,7 @@
 """Which offsets of a partition may be committed: only the contiguous prefix of what was taken.
 
 Pure. Faust 0.15.3 commits past unfinished messages when they finish out of order (its gap check lets a
-gap of one through, and any gap on a fresh group: faust issues 312 and 606), so its own bookkeeping is
+gap of one through, and any gap on a fresh group: faust-streaming#312, #606), so its own bookkeeping is
 not used: a record is committed when it and all records taken before it are finished. Offsets may have
 gaps (compaction, transactions); the order of `begin` is what counts.
 """
