@@ -157,6 +157,7 @@ class Log:
         is_part = topic == self._settings.topics.log.name and not bad.is_whole
         rejected = Rejected(topic, bad.address, bad.key, bad.original, bad.reason, is_part=is_part)
         await reject(self._producer, kept_in, rejected)
+        reach("log: rejected kept")
         logger().error(
             "log record cannot be written: kept",
             reason=bad.reason,

@@ -154,6 +154,7 @@ class Outbound:
             taken.topic, address, taken.key, value, reason, taken.headers, is_part=index is not None
         )
         await reject(self._producer, topic, rejected)
+        reach("outbound: rejected kept")
         logger().error("request cannot be read: kept", topic=topic, reason=reason, offset=taken.offset)
         self._intake.finish(taken)
 

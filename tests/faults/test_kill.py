@@ -12,7 +12,7 @@ import pytest
 from tests.clickhouse import Database
 from tests.kafka import Kafka
 from tests.receivers import Exchange, Receiver, Script, answer, never
-from tests.workers import Installation, installation, lead_events, until
+from tests.workers import Installation, installation, lead_events, read_topic, until
 
 pytestmark = [pytest.mark.kafka, pytest.mark.chdb, pytest.mark.slow, pytest.mark.timeout(240)]
 
@@ -69,6 +69,7 @@ async def test_a_worker_killed_between_two_effects_loses_nothing(
         await made.apply({"flow_id": "F-1", "postbacks": {"new": link}})
         doomed = made.start(TEST_KILL_AT=point)
         await made.send(*lead_events(_LEADS))
+        await made.send(b"{", key=b"L-0")
         assert await doomed.ended() == -9, doomed.tail()
         worker = await made.start().ready()
         delivered = await until(
@@ -83,12 +84,40 @@ async def test_a_worker_killed_between_two_effects_loses_nothing(
         assert all(sends[lead] >= (2 if lead in retried else 1) for lead in _LEADS)
         assert await worker.stop() == 0, worker.tail()
         rows = Counter(outcome for (outcome,) in await made.rows("outcome"))
-        assert rows["delivered"] == len(_LEADS)
+        assert (rows["delivered"], rows["rejected"]) == (len(_LEADS), 1)
+        rejected = await read_topic(made.settings, made.settings.topics.events_rejected.name)
+        assert {record.value for record in rejected} == {b"{"}
         assert await _statistics(made) == {
             "delivered": rows["delivered"],
             "retrying": rows["retrying"],
             "sends": rows["delivered"] + rows["retrying"],
         }
+
+
+@pytest.mark.parametrize(
+    ("point", "garbage_in"),
+    [("outbound: rejected kept", "postback-requests"), ("log: rejected kept", "postback-log")],
+)
+async def test_a_worker_killed_when_it_has_kept_what_it_cannot_read_goes_on_behind_it(
+    point: str, garbage_in: str, kafka: Kafka, clickhouse: Database, tmp_path: Path
+) -> None:
+    async with installation(kafka, clickhouse, tmp_path) as made, Receiver(answer(200)) as receiver:
+        link = f"http://127.0.0.1:{receiver.port}/pb?lead={{id}}"
+        await made.apply({"flow_id": "F-1", "postbacks": {"new": link}})
+        topic = f"{made.settings.prefix}.{garbage_in}"
+        await made.producer.send_and_wait(topic, b"no envelope", key=b"k", partition=0)
+        doomed = made.start(TEST_KILL_AT=point)
+        assert await doomed.ended() == -9, doomed.tail()
+        worker = await made.start().ready()
+        await made.send(*lead_events(_LEADS[:8]))
+        delivered = await until(
+            lambda: made.rows("lead_id", "outcome = 'delivered'", n=8), lambda: worker.tail()
+        )
+        assert sorted(lead for (lead,) in delivered) == sorted(_LEADS[:8])
+        kept = await read_topic(made.settings, made.settings.topics.log_rejected.name)
+        assert {record.value for record in kept} == {b"no envelope"}
+        assert 1 <= len(kept) <= 2
+        assert await worker.stop() == 0, worker.tail()
 
 
 async def _sent_after_a_kill(made: Installation, receiver: Receiver, **switches: str) -> set[str]:
