@@ -189,6 +189,8 @@ class Outbound:
         lane = (origin.lead_id, origin.flow_id, origin.postback_id)
         while (other := self._lanes.get(lane)) is not None:
             await other.wait()  # woken in the order of arrival
+        if self._is_given_up(item.taken):
+            return  # while it waited: the next owner sends it
         memory = self._memories.get(item.taken.partition)
         if memory is not None and memory.knows(
             request.request_id, request.replay, request.attempts + 1, now_ms()

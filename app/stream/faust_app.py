@@ -67,10 +67,12 @@ class LedgerConsumer(driver.Consumer):
 
     async def _begin_at_committed(self) -> None:
         revokes = self._revokes
+        streams = [tp for tp in self.assignment() if not self._is_changelog_tp(tp)]
         try:
-            await self.perform_seek()
-            for tp in self.assignment():
-                if not self._is_changelog_tp(tp) and self._read_offset[tp] is None:
+            if streams:  # a worker beyond the number of partitions has none
+                await self.perform_seek()
+            for tp in streams:
+                if self._read_offset[tp] is None:
                     await self.seek(tp, 0)  # never committed: from the beginning, or what is left of it
         except IllegalStateError:
             return  # the next rebalance came first

@@ -64,6 +64,49 @@ async def test_everything_is_delivered_once_while_workers_come_and_go(
         assert await _stored_leads(made) == await _folded_leads(made)
 
 
+async def test_a_worker_beyond_the_number_of_partitions_waits_and_harms_nobody(
+    kafka: Kafka, clickhouse: Database, tmp_path: Path
+) -> None:
+    async with (
+        installation(kafka, clickhouse, tmp_path, partitions="1") as made,
+        Receiver(answer(200)) as receiver,
+    ):
+        link = f"http://127.0.0.1:{receiver.port}/pb?lead={{id}}"
+        await made.apply({"flow_id": "F-1", "postbacks": {"new": link}})
+        workers = [await made.start(name=name).ready() for name in ("w1", "w2")]
+        await asyncio.sleep(3)
+        await made.send(*lead_events(f"L-{number}" for number in range(20)))
+        await until(lambda: made.rows("lead_id", "outcome = 'delivered'", n=20), "all delivered")
+        assert len(receiver.requests) == 20
+        for worker in workers:
+            assert await worker.stop() == 0, worker.tail()
+
+
+async def test_a_lane_behind_a_slow_request_is_not_sent_by_whoever_gave_it_up(
+    kafka: Kafka, clickhouse: Database, tmp_path: Path
+) -> None:
+    async def slowly(exchange: Exchange) -> None:
+        await asyncio.sleep(3 if b"status=new" in exchange.received.target else 0)
+        await answer(200)(exchange)
+
+    async with (
+        installation(kafka, clickhouse, tmp_path, handover_s="1") as made,
+        Receiver(slowly) as receiver,
+    ):
+        link = f"http://127.0.0.1:{receiver.port}/pb?lead={{id}}&status={{status}}"
+        await made.apply(
+            {"flow_id": "F-1", "postbacks": [{"id": "b", "on": ["new", "approve"], "template": link}]}
+        )
+        await made.start(name="w1").ready()
+        leads = [f"L-{number}" for number in range(12)]
+        starting = made.start(name="w2")
+        await made.send(*lead_events(leads), *lead_events(leads, "approve"))
+        await starting.ready()
+        await until(lambda: made.rows("lead_id", "event = 'approve'", n=len(leads)), "all approved")
+        approves = Counter(r.target for r in receiver.requests if b"status=approve" in r.target)
+        assert set(approves.values()) == {1}
+
+
 async def _stored_leads(made: Installation) -> dict[str, Lead]:
     """The lead table as its changelog has it, without what JOIN remembers of requests."""
     changelog = made.settings.topics.leads_changelog.name
