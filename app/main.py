@@ -132,7 +132,11 @@ async def _run(settings: Settings, roles: Sequence[Role], stop: asyncio.Event, s
         for job in done:
             _tell(job)
         _end(1)
-    await _leave(settings, roles)
+    try:
+        await _leave(settings, roles)
+    except Exception as error:  # Faust's threads would keep a process alive whose loop is gone
+        logger().error("the stop failed", reason=f"{type(error).__name__}: {error}", exc_info=error)
+        _end(1)
     for job in jobs:
         job.cancel()
     for ended in await asyncio.gather(*jobs, return_exceptions=True):
