@@ -89,7 +89,7 @@ class Join:
     def waits_for(self) -> list[str]:
         """Until the flows are read, the partitions assigned and their leads recovered."""
         missing = [] if self._flows.ready.is_set() else ["the flows"]
-        if not self.app.rebalancing_count or self.app.rebalancing:
+        if not self.app.is_assigned:
             missing.append("an assignment, its leads recovered")
         return missing
 
@@ -197,7 +197,7 @@ class Join:
         reach("join: leads written")
 
     async def _expire(self) -> None:
-        if self.app.rebalancing or not self.app.rebalancing_count:
+        if not self.app.is_assigned:
             return
         for partition, keys in self._sweep.expired(now_ms()):
             await self._store(partition, dict.fromkeys(keys))

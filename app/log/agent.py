@@ -68,7 +68,7 @@ class Log:
 
     def waits_for(self) -> list[str]:
         """Until it has its partitions and ClickHouse answers."""
-        missing = [] if self.app.rebalancing_count and not self.app.rebalancing else ["an assignment"]
+        missing = [] if self.app.is_assigned else ["an assignment"]
         return missing + ([self._writer.waits_for] if self._writer.waits_for else [])
 
     async def caught_up(self) -> None:

@@ -93,7 +93,7 @@ class Outbound:
 
     def waits_for(self) -> list[str]:
         """Until it has partitions or knows that it has none."""
-        return [] if self.app.rebalancing_count and not self.app.rebalancing else ["an assignment"]
+        return [] if self.app.is_assigned else ["an assignment"]
 
     async def _feed(self, stream: Any) -> None:
         await self._intake.feed(stream)

@@ -101,6 +101,11 @@ class RoleApp(faust.App):
     quiesce: Quiesce
     grace_s: float
 
+    @property
+    def is_assigned(self) -> bool:
+        """Whether it has its partitions, recovered, or knows that it has none."""
+        return bool(self.rebalancing_count) and not self.rebalancing
+
     def _new_transport(self) -> LedgerTransport:
         return LedgerTransport(self.conf.broker_consumer, self)
 
