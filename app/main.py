@@ -169,8 +169,6 @@ async def _leave(settings: Settings, roles: Sequence[Role]) -> None:
     logger().info("worker stops", timeout_s=settings.stop_timeout_s)
     # Faust swallows a cancellation while it stops, and waits for a Kafka that is away for ever.
     asyncio.get_running_loop().call_later(settings.stop_timeout_s + 2 * _LEAVE_S, _give_up)
-    for role in roles:
-        role.app.grace_s = settings.stop_timeout_s
     try:
         async with asyncio.timeout(settings.stop_timeout_s + _LEAVE_S):
             await _stop_in_order(settings, roles)
@@ -183,13 +181,12 @@ async def _stop_in_order(settings: Settings, roles: Sequence[Role]) -> None:
     loop = asyncio.get_running_loop()
     end_s = loop.time() + settings.stop_timeout_s
     logs = [role for role in roles if isinstance(role, Log)]
-    await asyncio.gather(*(role.app.stop() for role in roles if role not in logs))
+    await asyncio.gather(*(role.app.leave(settings.stop_timeout_s) for role in roles if role not in logs))
     for log in logs:
         with suppress(TimeoutError):
             async with asyncio.timeout_at(end_s):
                 await log.caught_up()
-        log.app.grace_s = max(0.0, end_s - loop.time())
-        await log.app.stop()
+        await log.app.leave(max(0.0, end_s - loop.time()))
 
 
 @contextmanager

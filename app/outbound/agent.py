@@ -261,7 +261,7 @@ class Outbound:
                 logger().warning("sends given up while open: each may repeat", count=len(open_ones))
         self._intake.forget()
         self._memories.clear()  # after a lost session somebody else sent: each assignment reads it anew
-        self._quiescing = False
+        self._quiescing = self.app.leaving
 
 
 def _key(request: Request) -> bytes:

@@ -4,7 +4,8 @@ Three things are replaced, and only here. The consumer ignores Faust's acks, whi
 old generation makes as well as a finished one, and commits what the ledgers released. While a rebalance
 goes on Faust hands out records of streams before it seeks to their committed offsets, with tables not yet
 recovered: they are dropped, and each partition begins at its committed offset afterwards. And before a
-partition is given up, or at a stop, `quiesce` has `grace_s` (Faust waits for ever, or not at all).
+partition is given up, or at a stop, `quiesce` has `grace_s` (Faust waits for ever, or not at all; once it
+stops, a rebalance makes it hand over at once: `leave` finishes what is in flight before).
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import faust
 from aiokafka.errors import IllegalStateError
 from faust.transport.drivers import aiokafka as driver
 
+from app.kit.logs import logger
 from app.settings import Settings
 from app.stream.kafka import tls_context
 from app.topics import MAX_RECORD_BYTES
@@ -71,12 +73,27 @@ class LedgerConsumer(driver.Consumer):
         try:
             if streams:  # a worker beyond the number of partitions has none
                 await self.perform_seek()
+            ends = await self.highwaters(*streams) if streams else {}
             for tp in streams:
-                if self._read_offset[tp] is None:
-                    await self.seek(tp, 0)  # never committed: from the beginning, or what is left of it
+                read = self._read_offset[tp]
+                if read is None or self._is_beyond(tp, read, ends[tp]):
+                    await self.seek(tp, 0)  # from the beginning, or what is left of it
         except IllegalStateError:
             return  # the next rebalance came first
         self._begun_after = revokes
+
+    def _is_beyond(self, tp: Any, committed: int, end: int) -> bool:
+        """Whether a partition ends before its committed offset. Faust would pass over all up to there."""
+        if committed <= end:
+            return False
+        logger().error(
+            "committed offset beyond the end: the topic was made anew, it is read from its beginning",
+            topic=tp.topic,
+            partition=tp.partition,
+            committed=committed,
+            end=end,
+        )
+        return True
 
     async def on_partitions_revoked(self, revoked: Any) -> None:
         """Hand over: `quiesce` and commit inside, then forget what was released."""
@@ -100,11 +117,23 @@ class RoleApp(faust.App):
 
     quiesce: Quiesce
     grace_s: float
+    leaving = False  # nothing new is taken any more, whatever is assigned
 
     @property
     def is_assigned(self) -> bool:
         """Whether it has its partitions, recovered, or knows that it has none."""
         return bool(self.rebalancing_count) and not self.rebalancing
+
+    async def leave(self, grace_s: float) -> None:
+        """Take nothing more, finish what is in flight within `grace_s`, commit, then stop.
+
+        Until then the app is a member of its group like any other, so that a rebalance waits for it.
+        """
+        self.leaving = True
+        self.grace_s = grace_s
+        if self.is_assigned:
+            await self._consumer_wait_empty(self.consumer, self.log)
+        await self.stop()
 
     def _new_transport(self) -> LedgerTransport:
         return LedgerTransport(self.conf.broker_consumer, self)

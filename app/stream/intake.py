@@ -76,7 +76,7 @@ class Intake:
         """The agent's whole body."""
         async for event in stream.noack().events():
             message = event.message
-            if message.generation_id == self._app.consumer_generation_id:
+            if message.generation_id == self._app.consumer_generation_id and not self._app.leaving:
                 self._put(message)
 
     def _put(self, message: Any) -> None:

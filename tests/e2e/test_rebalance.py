@@ -7,6 +7,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+from aiokafka import AIOKafkaConsumer, TopicPartition
 from msgspec import structs
 
 from app.leads.events import LeadEvent, decode
@@ -82,6 +83,36 @@ async def test_a_worker_beyond_the_number_of_partitions_waits_and_harms_nobody(
             assert await worker.stop() == 0, worker.tail()
 
 
+async def test_a_topic_made_anew_is_read_from_its_beginning_and_named(
+    kafka: Kafka, clickhouse: Database, tmp_path: Path
+) -> None:
+    async with (
+        installation(kafka, clickhouse, tmp_path, partitions="1") as made,
+        Receiver(answer(200)) as receiver,
+    ):
+        link = f"http://127.0.0.1:{receiver.port}/pb?lead={{id}}"
+        await made.apply({"flow_id": "F-1", "postbacks": {"new": link}})
+        topics = made.settings.topics
+        for role, topic in (("join", topics.lead_events), ("outbound", topics.requests)):
+            await _commit(made, f"{made.settings.prefix}-{role}", topic.name, 1_000)
+        await made.send(*lead_events(f"L-{number}" for number in range(20)))
+        worker = await made.start().ready()
+        await until(lambda: made.rows("lead_id", "outcome = 'delivered'", n=20), "all delivered")
+        assert worker.log.read_text().count("the topic was made anew") == 2
+
+
+async def _commit(made: Installation, group: str, topic: str, offset: int) -> None:
+    consumer = AIOKafkaConsumer(
+        bootstrap_servers=made.settings.kafka, group_id=group, enable_auto_commit=False
+    )
+    await consumer.start()
+    try:
+        consumer.assign([TopicPartition(topic, 0)])
+        await consumer.commit({TopicPartition(topic, 0): offset})
+    finally:
+        await consumer.stop()
+
+
 async def test_a_lane_behind_a_slow_request_is_not_sent_by_whoever_gave_it_up(
     kafka: Kafka, clickhouse: Database, tmp_path: Path
 ) -> None:
@@ -105,6 +136,33 @@ async def test_a_lane_behind_a_slow_request_is_not_sent_by_whoever_gave_it_up(
         await until(lambda: made.rows("lead_id", "event = 'approve'", n=len(leads)), "all approved")
         approves = Counter(r.target for r in receiver.requests if b"status=approve" in r.target)
         assert set(approves.values()) == {1}
+
+
+async def test_a_worker_that_stops_keeps_what_it_is_sending_though_another_joins(
+    kafka: Kafka, clickhouse: Database, tmp_path: Path
+) -> None:
+    async def slowly(exchange: Exchange) -> None:
+        await asyncio.sleep(8)
+        await answer(200)(exchange)
+
+    async with (
+        installation(kafka, clickhouse, tmp_path, handover_s="1") as made,
+        Receiver(slowly) as receiver,
+    ):
+        link = f"http://127.0.0.1:{receiver.port}/pb?lead={{id}}"
+        await made.apply({"flow_id": "F-1", "postbacks": {"new": link}})
+        first = await made.start(name="w1").ready()
+        leads = [f"L-{number}" for number in range(20)]
+        await made.send(*lead_events(leads))
+        await until(lambda: len(receiver.requests) == len(leads), f"all are being sent: {first.tail()}")
+        second = made.start(name="w2")
+        stopping = asyncio.create_task(first.stop())
+        await second.ready()
+        assert await stopping == 0, first.tail()
+        await made.send(*lead_events(["L-last"]))
+        rows = await until(lambda: made.rows("outcome", n=len(leads) + 1), f"a row each: {second.tail()}")
+        assert rows == [("delivered",)] * (len(leads) + 1)
+        assert Counter(r.target for r in receiver.requests).most_common(1)[0][1] == 1
 
 
 async def _stored_leads(made: Installation) -> dict[str, Lead]:

@@ -38,6 +38,7 @@ class App:
         self.consumer = Consumer()
         self.consumer_generation_id = 1
         self.conf = SimpleNamespace(id="app")
+        self.leaving = False
 
 
 class Stream:
