@@ -8,6 +8,7 @@ Within a batch a lead is folded on in memory, and stored once.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import secrets as randomness
 from collections.abc import Coroutine, Sequence
 from typing import Any
@@ -79,7 +80,8 @@ class Join:
             worker=settings.worker,
             dry_run=settings.sending == "dry-run",
         )
-        app.quiesce = self._intake.hand_over
+        self._expiring = asyncio.Lock()
+        app.quiesce = self._quiesce
         app.agent(raw_topic(app, settings.topics.lead_events.name), name=self.name)(self._feed)
 
     def jobs(self, stopping: asyncio.Event) -> Sequence[Coroutine[Any, Any, None]]:
@@ -95,6 +97,12 @@ class Join:
 
     async def _feed(self, stream: Any) -> None:
         await self._intake.feed(stream)
+
+    async def _quiesce(self, grace_s: float) -> None:
+        await self._intake.hand_over(grace_s)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(grace_s), self._expiring:
+                pass  # a lead that is being forgotten: later it would be the next owner's
 
     async def _run(self) -> None:
         await self._flows.ready.wait()
@@ -197,11 +205,13 @@ class Join:
         reach("join: leads written")
 
     async def _expire(self) -> None:
-        if not self.app.is_assigned:
-            return
-        for partition, keys in self._sweep.expired(now_ms()):
-            await self._store(partition, dict.fromkeys(keys))
-            LEADS_EXPIRED.inc(len(keys))
+        async with self._expiring:
+            for partition, keys in self._sweep.expired(now_ms()) if self._is_owner() else ():
+                await self._store(partition, dict.fromkeys(keys))
+                LEADS_EXPIRED.inc(len(keys))
+
+    def _is_owner(self) -> bool:
+        return self.app.is_assigned and not self.app.leaving
 
 
 def _tell(record: LogRecord) -> None:

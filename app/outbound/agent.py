@@ -115,18 +115,25 @@ class Outbound:
 
     async def _take(self) -> None:
         while True:
-            for taken in await self._intake.take(64):
-                await self._accept(taken)
+            batch = await self._intake.take(64)
+            await self._recall(batch)
+            for taken in batch:
+                self._accept(taken)
             self._dispatch()
 
-    async def _accept(self, taken: Taken) -> None:
+    async def _recall(self, batch: Sequence[Taken]) -> None:
+        """Read back what was attempted in the partitions that begin in this batch."""
+        first = {taken.partition: taken for taken in reversed(batch) if taken.partition not in self._memories}
+        await asyncio.gather(*(self._read_memory(taken) for taken in first.values()))
+
+    async def _read_memory(self, first: Taken) -> None:
+        memory = await read_memory(self._settings, first.partition, first.timestamp_ms, now_ms())
+        if not self._is_given_up(first):
+            self._memories[first.partition] = memory
+
+    def _accept(self, taken: Taken) -> None:
         if self._is_given_up(taken):
             return
-        if taken.partition not in self._memories:
-            memory = await read_memory(self._settings, taken.partition, taken.timestamp_ms, now_ms())
-            if self._is_given_up(taken):
-                return
-            self._memories[taken.partition] = memory
         try:
             values = unpack(taken.value or b"")
         except UNREADABLE as error:

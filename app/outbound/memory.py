@@ -22,7 +22,7 @@ from app.stream.kafka import new_reader
 KEPT_MS = 5 * 60 * 1000
 MOST = 200_000
 
-_DELIVERED = 0  # in the place of an attempt's number, which begins with 1
+_DELIVERED = 2**31  # above any attempt's number
 
 
 class Attempted(msgspec.Struct):
@@ -38,41 +38,43 @@ _attempted = msgspec.json.Decoder(Attempted)
 
 
 class Memory:
-    """The attempts of one partition, oldest first; bounded by age and number."""
+    """The requests attempted in one partition, oldest first; bounded by age and number."""
 
     def __init__(self) -> None:
-        self._at_ms: OrderedDict[tuple[str, int, int], int] = OrderedDict()
+        self._attempts: OrderedDict[tuple[str, int], tuple[int, int]] = OrderedDict()  # → highest, when (ms)
 
     def remember(self, attempted: Attempted, now_ms: int) -> None:
         """An attempt has its row; one without a sending (attempt 0) is no attempt."""
         if not attempted.attempt:
             return
-        self._remember((attempted.request_id, attempted.replay, attempted.attempt), now_ms)
-        if attempted.outcome == "delivered":
-            self._remember((attempted.request_id, attempted.replay, _DELIVERED), now_ms)
-        while len(self._at_ms) > MOST or next(iter(self._at_ms.values())) < now_ms - KEPT_MS:
-            self._at_ms.popitem(last=False)
+        attempt = _DELIVERED if attempted.outcome == "delivered" else attempted.attempt
+        self._remember((attempted.request_id, attempted.replay), attempt, now_ms)
+        while len(self._attempts) > MOST or self._oldest_ms() < now_ms - KEPT_MS:
+            self._attempts.popitem(last=False)
 
-    def _remember(self, key: tuple[str, int, int], now_ms: int) -> None:
-        self._at_ms[key] = now_ms
-        self._at_ms.move_to_end(key)
+    def _remember(self, key: tuple[str, int], attempt: int, now_ms: int) -> None:
+        known, _ = self._attempts.get(key, (0, 0))
+        self._attempts[key] = (max(known, attempt), now_ms)
+        self._attempts.move_to_end(key)
+
+    def _oldest_ms(self) -> int:
+        _, at_ms = next(iter(self._attempts.values()))
+        return at_ms
 
     def knows(self, request_id: str, replay: int, attempt: int, now_ms: int) -> bool:
-        """Whether that attempt has its row, or the request was delivered at any attempt.
+        """Whether that attempt or a later one has its row, or the request was delivered at any attempt.
 
         What is asked for is kept on: whoever repeats it (a crash loop, say) may do so again.
         """
-        known = [
-            key
-            for key in ((request_id, replay, attempt), (request_id, replay, _DELIVERED))
-            if key in self._at_ms
-        ]
-        for key in known:
-            self._remember(key, now_ms)
-        return bool(known)
+        key = (request_id, replay)
+        highest, _ = self._attempts.get(key, (0, 0))
+        if highest < attempt:
+            return False
+        self._remember(key, highest, now_ms)
+        return True
 
     def __len__(self) -> int:
-        return len(self._at_ms)
+        return len(self._attempts)
 
 
 async def read_memory(settings: Settings, partition: int, first_request_ms: int, now_ms: int) -> Memory:

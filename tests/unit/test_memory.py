@@ -28,6 +28,15 @@ def test_an_attempt_that_has_its_row_is_known_and_the_next_is_not() -> None:
     assert not memory.knows("other", 0, 2, NOW)
 
 
+def test_an_attempt_before_one_that_has_its_row_is_known() -> None:
+    memory = Memory()
+    memory.remember(attempted(attempt=3), NOW)
+    memory.remember(attempted(attempt=2), NOW)
+    assert memory.knows("r", 0, 1, NOW)
+    assert memory.knows("r", 0, 3, NOW)
+    assert len(memory) == 1
+
+
 def test_what_was_delivered_is_known_at_any_attempt() -> None:
     memory = Memory()
     memory.remember(attempted(attempt=2, outcome="delivered"), NOW)
