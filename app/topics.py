@@ -52,6 +52,7 @@ class Topics:
     events_rejected: Topic
     log_rejected: Topic
     leads_changelog: Topic
+    newest_changelog: Topic
 
     def all(self) -> list[Topic]:
         """In the order in which `migrate` makes them."""
@@ -74,4 +75,5 @@ def topics_of(prefix: str, partitions: int, requests_retention_days: int) -> Top
         events_rejected=kept("lead-events-rejected", 90, MAX_REJECTED_BYTES),
         log_rejected=kept("postback-log-rejected", 90, MAX_REJECTED_BYTES),
         leads_changelog=Topic(f"{prefix}-join-leads-changelog", partitions, None),
+        newest_changelog=Topic(f"{prefix}-outbound-newest_delivered-changelog", partitions, None),
     )

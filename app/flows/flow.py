@@ -35,6 +35,7 @@ class Postback:
     timeout_s: float = 10.0
     max_attempts: int = 8
     deadline_s: float = 259_200.0
+    on_newer: Literal["send", "drop"] = "send"
     verdict: tuple[Verdict, ...] = ()
 
 

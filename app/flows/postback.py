@@ -27,7 +27,6 @@ _POSTBACK_KEYS = PostbackConfig.__struct_encode_fields__
 _RETRY_KEYS = RetryConfig.__struct_encode_fields__
 _NEUTRAL: Mapping[str, object] = {
     "delay_s": 0,
-    "on_newer": "send",
     "rate_limit_per_s": None,
     "idempotency_header": None,
     "sign_with": None,
@@ -171,6 +170,10 @@ def _repeat(value: object, place: str) -> str:
     return read.choice(value, place, ("on_change", "always"))
 
 
+def _on_newer(value: object, place: str) -> str:
+    return read.choice(value, place, ("send", "drop"))
+
+
 _READERS: Mapping[str, Callable[[object, str], Any]] = {
     "name": read.name,
     "enabled": read.flag,
@@ -181,4 +184,5 @@ _READERS: Mapping[str, Callable[[object, str], Any]] = {
     "mask": read.flag,
     "timeout_s": _timeout,
     "verdict": read_verdict,
+    "on_newer": _on_newer,
 }

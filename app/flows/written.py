@@ -63,7 +63,7 @@ class RetryConfig(Struct, forbid_unknown_fields=True):
 class PostbackConfig(Struct, forbid_unknown_fields=True):
     """One postback. Without an id the slug of its name is one.
 
-    `delay_s`, `on_newer`, `rate_limit_per_s`, `idempotency_header` and `sign_with` are not supported yet:
+    `delay_s`, `rate_limit_per_s`, `idempotency_header` and `sign_with` are not supported yet:
     they may hold only the value that asks for nothing.
     """
 
@@ -82,7 +82,7 @@ class PostbackConfig(Struct, forbid_unknown_fields=True):
     retry: RetryConfig | UnsetType = UNSET
     verdict: Annotated[list[VerdictConfig], Meta(max_length=MAX_RULES)] = []
     delay_s: Literal[0] = 0
-    on_newer: Literal["send"] = "send"
+    on_newer: Literal["send", "drop"] = "send"
     rate_limit_per_s: None = None
     idempotency_header: None = None
     sign_with: None = None

@@ -70,7 +70,7 @@ class Join:
         self._flows: WholeTable[Flow] = WholeTable(settings, settings.topics.flow_configs.name, _flow)
         self._requests = Outbox(producer, settings.topics.requests.name)
         self._log = Outbox(producer, settings.topics.log.name)
-        self._sweep = Sweep(self._leads, settings.lead_ttl_days * DAY_MS)
+        self._sweep = Sweep(self._leads, settings.lead_ttl_days * DAY_MS, _touched_at)
         self._terms = Terms(
             flow_of=self._flows.get,
             secret=secrets,
@@ -223,6 +223,13 @@ def _tell(record: LogRecord) -> None:
         flow=record.flow_id,
         postback=record.postback_id,
     )
+
+
+def _touched_at(stored: bytes) -> int | None:
+    try:
+        return decode_lead(stored).touched_at
+    except msgspec.DecodeError:
+        return None  # the fold names it when its next event comes
 
 
 def _decoded(stored: bytes, lead_id: str) -> Lead | None:

@@ -173,6 +173,7 @@ def _delivery(postback: Postback) -> Delivery:
         timeout_s=postback.timeout_s,
         max_attempts=postback.max_attempts,
         deadline_s=postback.deadline_s,
+        on_newer=postback.on_newer,
         verdict=postback.verdict,
         mask=postback.mask,
         tokens=tuple(sorted(postback.tokens)),

@@ -1,23 +1,19 @@
-"""Forget leads that nothing touched for their time to live: a slow round over the table.
+"""Forget entries that nothing touched for their time to live: a slow round over a table.
 
-A lead expires by the timestamps of records, as the fold has it, so the sweep is never ahead of the newest
-record that its partition has seen; a partition that sees none keeps its leads.
+An entry expires by the timestamps of records, as the fold has a lead's, so the sweep is never ahead of the
+newest record that its partition has seen; a partition that sees none keeps its entries.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Protocol
-
-import msgspec
-
-from app.leads.lead import decode_lead
 
 MOST_PER_STEP = 2_000  # keys looked at in one partition per step; a step is taken once a second at most
 
 
 class Table(Protocol):
-    """What the sweep needs of the lead table."""
+    """What the sweep needs of a table."""
 
     def assigned(self) -> set[int]:
         """The partitions owned now."""
@@ -29,10 +25,14 @@ class Table(Protocol):
 
 
 class Sweep:
-    """Goes round each owned partition, a step at a time."""
+    """Goes round each owned partition, a step at a time.
 
-    def __init__(self, table: Table, ttl_ms: int) -> None:
+    `touched_at` tells of a stored value when it was last touched (Unix ms); None keeps the entry.
+    """
+
+    def __init__(self, table: Table, ttl_ms: int, touched_at: Callable[[bytes], int | None]) -> None:
         self._table = table
+        self._touched_at = touched_at
         self._ttl_ms = ttl_ms
         self._next: dict[int, bytes] = {}
         self._newest_ms: dict[int, int] = {}
@@ -60,7 +60,5 @@ class Sweep:
                 yield partition, keys
 
     def _is_expired(self, value: bytes, now_ms: int) -> bool:
-        try:
-            return now_ms - decode_lead(value).touched_at > self._ttl_ms
-        except msgspec.DecodeError:
-            return False  # the fold names it when its next event comes
+        touched_at = self._touched_at(value)
+        return touched_at is not None and now_ms - touched_at > self._ttl_ms

@@ -6,7 +6,7 @@ Everything that OUTBOUND needs is in it: it looks up no flow and no lead. Secret
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 from msgspec import Meta
@@ -66,6 +66,7 @@ class Delivery(msgspec.Struct, frozen=True, omit_defaults=True):
     timeout_s: Annotated[float, Meta(gt=0, le=30)] = 10.0
     max_attempts: Annotated[int, Meta(ge=1, le=MAX_ATTEMPTS)] = 8
     deadline_s: Annotated[float, Meta(gt=0, le=MAX_DEADLINE_S)] = 259_200.0
+    on_newer: Literal["send", "drop"] = "send"
     verdict: tuple[Verdict, ...] = ()
     mask: bool = True
     tokens: tuple[str, ...] | None = None

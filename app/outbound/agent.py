@@ -28,7 +28,8 @@ from app.outbound.courier import Courier
 from app.outbound.hosts import Hosts
 from app.outbound.incoming import read_request
 from app.outbound.memory import Attempted, Memory, read_memory
-from app.outbound.policy import RetryAt, next_step, overdue
+from app.outbound.newest import Newest
+from app.outbound.policy import Delivered, RetryAt, next_step, overdue
 from app.outbound.retries import Mover
 from app.outbound.verdict import judge
 from app.settings import Settings
@@ -36,6 +37,7 @@ from app.stream.faust_app import RoleApp, raw_topic
 from app.stream.intake import Intake, Taken, Window
 from app.stream.outbox import Outbox
 from app.stream.reject import Rejected, reject
+from app.stream.table import PartitionTable
 
 _WINDOW = Window(values=50_000, bytes=64 * 1024 * 1024)
 
@@ -78,6 +80,7 @@ class Outbound:
         self._log = Outbox(producer, settings.topics.log.name)
         self._retries = Outbox(producer, settings.topics.retries.name)
         self._mover = Mover(settings, producer)
+        self._newest = Newest(PartitionTable(app, "newest_delivered", settings.partitions), producer)
         self._memories: dict[int, Memory] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._lanes: dict[tuple[str, str, str], asyncio.Event] = {}  # lead and postback: in flight
@@ -223,6 +226,13 @@ class Outbound:
                 item, self._rows.unsent(request, item.source, "skipped", "dry run", now_ms=started)
             )
             return
+        if (newer := self._newest.superseded_by(item.taken.partition, request)) is not None:
+            SKIPPED.labels("superseded").inc()
+            reason = f"superseded: the status of lead_seq {newer} was delivered before"
+            await self._write(
+                item, self._rows.unsent(request, item.source, "skipped", reason, now_ms=started)
+            )
+            return
         outcome = await self._courier.send(request)
         reach("outbound: sent")
         ended = now_ms()
@@ -232,6 +242,8 @@ class Outbound:
             again = msgspec.structs.replace(request, attempts=request.attempts + 1, due_at=step.at_ms)
             await self._retries.add(item.taken.partition, _key(request), _encoder.encode(again))
             reach("outbound: retry written")
+        if isinstance(step, Delivered):
+            await self._newest.delivered(item.taken.partition, request, ended)
         SEND_S.observe(outcome.duration_ms / 1000)
         row = self._rows.attempt(
             request,

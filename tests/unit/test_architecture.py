@@ -22,6 +22,7 @@ _SHELL_FILES = {
     "writer.py",
     "retries.py",
     "memory.py",
+    "newest.py",
     "migrate.py",
 }
 _MODULES = sorted(_APP.rglob("*.py"))

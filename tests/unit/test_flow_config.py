@@ -216,7 +216,7 @@ def test_a_flow_is_refused_with_the_place_and_the_reason(
         ({"delay_s": 5}, ".delay_s", "not supported yet"),
         ({"delay_s": False}, ".delay_s", "not supported yet"),
         ({"delay_s": None}, ".delay_s", "not supported yet"),
-        ({"on_newer": "drop"}, ".on_newer", "not supported yet"),
+        ({"on_newer": "keep"}, ".on_newer", "send"),
         ({"rate_limit_per_s": 0}, ".rate_limit_per_s", "not supported yet"),
         ({"idempotency_header": "Idempotency-Key"}, ".idempotency_header", "not supported yet"),
         ({"sign_with": "secret"}, ".sign_with", "not supported yet"),
@@ -259,7 +259,7 @@ def test_a_postback_is_refused_with_the_place_and_the_reason(
 
 
 def test_keys_that_nothing_obeys_yet_may_say_that_they_ask_for_nothing() -> None:
-    neutral = {"delay_s": 0, "on_newer": "send", "rate_limit_per_s": None, "sign_with": None}
+    neutral = {"delay_s": 0, "rate_limit_per_s": None, "sign_with": None}
     assert flow_of(postbacks=[postback(**neutral, retry={"waits_s": None})]).postbacks
 
 

@@ -103,7 +103,7 @@ WRONG: dict[str, list[Any]] = {
     "enabled": ["yes", 1, None],
     "require": ["click"],
     "delay_s": [5, False],
-    "on_newer": ["drop"],
+    "on_newer": ["keep", None],
     "rate_limit_per_s": [5],
     "idempotency_header": ["X"],
     "sign_with": ["s"],
@@ -136,6 +136,7 @@ def test_what_the_schema_of_a_config_refuses_the_reader_refuses_too(key: str, va
         ("name", ""),
         ("delay_s", 0),
         ("on_newer", "send"),
+        ("on_newer", "drop"),
         ("sign_with", None),
     ],
 )

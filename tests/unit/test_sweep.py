@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
 from app.join.expire import MOST_PER_STEP
 from app.join.expire import Sweep as _Sweep
-from app.leads.lead import Lead, encode_lead
+from app.leads.lead import Lead, decode_lead, encode_lead
 
 NOW = 1_764_000_000_000
 TTL_MS = 90 * 86_400_000
@@ -18,6 +19,13 @@ def lead(touched_at: int) -> bytes:
 
 
 EXPIRED, ALIVE = lead(NOW - TTL_MS - 1), lead(NOW - TTL_MS)
+
+
+def _touched_at(value: bytes) -> int | None:
+    try:
+        return decode_lead(value).touched_at
+    except msgspec.DecodeError:
+        return None
 
 
 class Leads:
@@ -43,7 +51,7 @@ class Leads:
 
 
 def Sweep(leads: Leads, ttl_ms: int) -> _Sweep:  # noqa: N802 - a sweep whose partitions have seen today
-    sweep = _Sweep(leads, ttl_ms)
+    sweep = _Sweep(leads, ttl_ms, _touched_at)
     for partition in leads.partitions:
         sweep.saw(partition, NOW + TTL_MS)
     return sweep
@@ -105,7 +113,7 @@ def test_whoever_forgets_what_it_finds_is_left_with_what_is_alive(
 
 def test_the_sweep_is_never_ahead_of_the_records_of_its_partition() -> None:
     """Leads that are loaded with old timestamps expire by these, as the fold has it."""
-    sweep = _Sweep(Leads({0: {b"a": EXPIRED}, 1: {b"b": EXPIRED}}), TTL_MS)
+    sweep = _Sweep(Leads({0: {b"a": EXPIRED}, 1: {b"b": EXPIRED}}), TTL_MS, _touched_at)
     sweep.saw(0, NOW - TTL_MS)
     assert list(sweep.expired(NOW)) == []
     sweep.saw(0, NOW)
