@@ -4,9 +4,10 @@
 | --- | --- | --- |
 | lead-events | lead id | lead event (`leads.events`) |
 | flow-configs | flow id | flow config (`flows.config`); null deletes |
-| postback-states | flow id + postback id | active or parked |
+| postback-states | flow id and postback id, a JSON array | active or parked (`messages.state`) |
 | postback-requests | lead id | envelope of rendered requests (`messages.request`) |
 | postback-retries.<delay> | lead id | the same, with the attempts so far |
+| postback-parked | request id | one rendered request; null when it was released or discarded |
 | postback-log | lead id | envelope of log records (`messages.record`) |
 | lead-events-rejected | as it came | the bytes as they came; the reason in headers |
 | postback-log-rejected | as it came | the bytes as they came; the reason in headers |
@@ -48,6 +49,7 @@ class Topics:
     postback_states: Topic
     requests: Topic
     retries: Topic
+    parked: Topic
     log: Topic
     events_rejected: Topic
     log_rejected: Topic
@@ -71,6 +73,7 @@ def topics_of(prefix: str, partitions: int, requests_retention_days: int) -> Top
         postback_states=Topic(f"{prefix}.postback-states", 1, None),
         requests=kept("postback-requests", requests_retention_days),
         retries=kept("postback-retries.5s", requests_retention_days),
+        parked=Topic(f"{prefix}.postback-parked", partitions, None),
         log=kept("postback-log", requests_retention_days),
         events_rejected=kept("lead-events-rejected", 90, MAX_REJECTED_BYTES),
         log_rejected=kept("postback-log-rejected", 90, MAX_REJECTED_BYTES),

@@ -25,6 +25,7 @@ from app.leads.malformed import IDS, STATUSES
 from app.messages.envelope import MAX_VALUES
 from app.messages.record import LogRecord
 from app.messages.request import Request
+from app.messages.state import PostbackState
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
@@ -59,6 +60,11 @@ so the value need not be JSON. Headers that are added, all text:
 {headers}"""
 _REQUEST = """Rendered requests: postback-requests and postback-retries.<delay>, by lead id. Times are Unix
 milliseconds. A secret is a slot, never a value."""
+_STATE = """Whether a postback is parked: postback-states. The record's key is a JSON array of flow id and
+postback id, such as ["F-7","fb"]; without a record the postback is active."""
+_PARKED = """A rendered request that its parked postback keeps: postback-parked, one value a record and no
+envelope, null when it was released or discarded. The record's key is the request id, and .1, .2, … for a
+replay. Times are Unix milliseconds. A secret is a slot, never a value."""
 _RECORD = """Log records: postback-log, by lead id, one for each attempt, skip and rejection. Times are Unix
 milliseconds."""
 _REJECTED = {
@@ -75,6 +81,8 @@ def schemas() -> dict[str, Schema]:
         "lead-event": _lead_event(),
         "flow-config": _titled("flow-config", _schema_of(FlowConfig)),
         "postback-request": _envelope("postback-request", Request, _REQUEST),
+        "postback-state": _titled("postback-state", {**_schema_of(PostbackState), "description": _STATE}),
+        "postback-parked": _titled("postback-parked", {**_schema_of(Request), "description": _PARKED}),
         "postback-log": _envelope("postback-log", LogRecord, _RECORD),
         "lead-events-rejected": _rejected("lead-events-rejected", "lead-events", _REJECTED),
         "postback-log-rejected": _rejected(

@@ -76,7 +76,8 @@ class Request(msgspec.Struct, frozen=True, omit_defaults=True):
     """One request to one receiver, with the attempts made so far.
 
     `attempts` counts sends. `due_at` is when it may be sent next; `replay` is 0, or 1, 2, … for a replay.
-    `dry_run`: it gets its row and is not sent.
+    `dry_run`: it gets its row and is not sent. `released` is the offset, in `postback-states`, of the state
+    that it was parked under and let go from: it is sent unless its postback was parked anew since.
     """
 
     request_id: str
@@ -91,3 +92,4 @@ class Request(msgspec.Struct, frozen=True, omit_defaults=True):
     attempts: Count = 0
     replay: Count = 0
     dry_run: bool = False
+    released: Annotated[int, Meta(ge=-1, le=2**53)] = -1

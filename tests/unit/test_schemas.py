@@ -18,6 +18,7 @@ from app.leads.events import LeadEvent, decode
 from app.messages.envelope import unpack
 from app.messages.record import LogRecord
 from app.messages.request import Request
+from app.messages.state import decode_state
 
 FOLDER = Path(__file__).parents[2] / "schemas"
 EXAMPLES = sorted((FOLDER / "examples").glob("*.json"))
@@ -49,6 +50,10 @@ def test_every_example_is_valid_and_read_by_the_code(path: Path) -> None:
             assert parse(value).postbacks
         case "postback-request":
             assert all(msgspec.json.decode(one, type=Request).request_id for one in unpack(value))
+        case "postback-state":
+            assert decode_state(value).why
+        case "postback-parked":
+            assert msgspec.json.decode(value, type=Request).request_id
         case "postback-log":
             assert all(msgspec.json.decode(one, type=LogRecord).outcome for one in unpack(value))
         case _:
