@@ -8,6 +8,8 @@ from typing import Any
 
 import structlog
 
+from app.kit.metrics import ALARMS
+
 _FROM_LIBRARIES = logging.WARNING  # faust, mode and aiokafka tell every step at INFO
 _SELDOM_S = 5.0
 _FALSE_ALARM = "faust.transport.drivers.aiokafka"  # faust-streaming#503: idle partitions called stuck
@@ -75,3 +77,9 @@ def logger() -> structlog.stdlib.BoundLogger:
     """The product's own logger; bind request, lead and flow to it."""
     bound: structlog.stdlib.BoundLogger = structlog.stdlib.get_logger("postbacks")
     return bound
+
+
+def alarm(what: str, **facts: object) -> None:
+    """Say what somebody should look at now: one line at level critical marked `alarm`, and a counter."""
+    ALARMS.labels(what).inc()
+    logger().critical(what, alarm=True, **facts)

@@ -35,3 +35,10 @@ SEND_S = Histogram(
     buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30),
 )
 LEADS_EXPIRED = Counter("postbacks_leads_expired", "Leads forgotten after LEAD_TTL_DAYS.")
+ALARMS = Counter(
+    "postbacks_alarms", "Alarm lines in the log, by what happened. Rising: read the log.", ["alarm"]
+)
+PARKED_POSTBACKS = Gauge(
+    "postbacks_parked_postbacks",
+    "Postbacks that are parked: their requests are kept until `postbacks release`.",
+)

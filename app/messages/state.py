@@ -37,7 +37,7 @@ class PostbackState(msgspec.Struct, frozen=True):
 
 
 _state = msgspec.json.Decoder(PostbackState)
-_names = msgspec.json.Decoder(Postback)
+_names: msgspec.json.Decoder[Postback] = msgspec.json.Decoder(Postback)
 
 
 def key_of(flow_id: str, postback_id: str) -> str:

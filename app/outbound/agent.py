@@ -1,7 +1,8 @@
 """OUTBOUND: takes rendered requests, sends each, writes its row, and puts off what must come again.
 
-The order of effects for one attempt: the send, the retry's copy in its tier, the row, then the ack. So a
-crash repeats a send at most, never loses one; and a request whose row exists is not sent again.
+The order of effects for one attempt: the send, what follows it (the retry's copy in its tier, or the state of
+a postback that is parked, then the copy that it keeps), the row, then the ack. So a crash repeats a send at
+most, never loses one; and a request whose row exists is not sent again.
 """
 
 from __future__ import annotations
@@ -21,15 +22,17 @@ from app.kit.metrics import ABANDONED, ATTEMPTS, DROPPED, IN_FLIGHT, SEND_S, SKI
 from app.kit.points import reach
 from app.kit.secrets import Secrets
 from app.messages.envelope import UNREADABLE, unpack
-from app.messages.record import Address, LogRecord
+from app.messages.record import Address, LogRecord, Outcome
 from app.messages.request import Request
+from app.outbound.answers import Answer
 from app.outbound.attempt import Rows
 from app.outbound.courier import Courier
 from app.outbound.hosts import Hosts
 from app.outbound.incoming import read_request
 from app.outbound.memory import Attempted, Memory, read_memory
 from app.outbound.newest import Newest
-from app.outbound.policy import Delivered, RetryAt, next_step, overdue
+from app.outbound.parked import Parking
+from app.outbound.policy import Delivered, Parked, RetryAt, Step, next_step, overdue
 from app.outbound.retries import Mover
 from app.outbound.verdict import judge
 from app.settings import Settings
@@ -81,6 +84,7 @@ class Outbound:
         self._retries = Outbox(producer, settings.topics.retries.name)
         self._mover = Mover(settings, producer)
         self._newest = Newest(PartitionTable(app, "newest_delivered", settings.partitions), producer)
+        self._parking = Parking(settings, producer)
         self._memories: dict[int, Memory] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._lanes: dict[tuple[str, str, str], asyncio.Event] = {}  # lead and postback: in flight
@@ -91,12 +95,13 @@ class Outbound:
         app.agent(raw_topic(app, settings.topics.requests.name), name=self.name)(self._feed)
 
     def jobs(self, stopping: asyncio.Event) -> Sequence[Coroutine[Any, Any, None]]:
-        """Taking and sending; moving what is due, until `stopping`."""
-        return (self._run(), self._mover.run(stopping))
+        """Following the states; taking and sending; moving what is due, until `stopping`."""
+        return (self._parking.follow(), self._run(), self._mover.run(stopping))
 
     def waits_for(self) -> list[str]:
-        """Until it has partitions or knows that it has none."""
-        return [] if self.app.is_assigned else ["an assignment"]
+        """Until the states are read, and it has partitions or knows that it has none."""
+        missing = [] if self._parking.ready.is_set() else ["the postbacks' states"]
+        return missing if self.app.is_assigned else [*missing, "an assignment"]
 
     async def _feed(self, stream: Any) -> None:
         await self._intake.feed(stream)
@@ -117,6 +122,7 @@ class Outbound:
                 await asyncio.gather(taking, *self._tasks, return_exceptions=True)
 
     async def _take(self) -> None:
+        await self._parking.ready.wait()
         while True:
             batch = await self._intake.take(64)
             await self._recall(batch)
@@ -217,33 +223,40 @@ class Outbound:
 
     async def _attempt(self, item: Item) -> None:
         request, started = item.request, now_ms()
-        if (late := overdue(request, started)) is not None:
-            await self._write(item, self._rows.unsent(request, item.source, "failed", late, now_ms=started))
+        if (unsent := self._unsent(item, started)) is not None:
+            outcome, reason = unsent
+            if outcome == "parked":
+                await self._parking.keep(item.taken.partition, request)
+            elif outcome == "skipped":
+                SKIPPED.labels(reason.partition(":")[0]).inc()
+            await self._write(item, self._rows.unsent(request, item.source, outcome, reason, now_ms=started))
             return
+        await self._send(item, started)
+
+    def _unsent(self, item: Item, at_ms: int) -> tuple[Outcome, str] | None:
+        """What becomes of a request that may not be sent, and why; None when it may."""
+        request = item.request
+        if (late := overdue(request, at_ms)) is not None:
+            return "failed", late
         if request.dry_run or self._settings.sending == "dry-run":
-            SKIPPED.labels("dry run").inc()
-            await self._write(
-                item, self._rows.unsent(request, item.source, "skipped", "dry run", now_ms=started)
-            )
-            return
+            return "skipped", "dry run"
         if (newer := self._newest.superseded_by(item.taken.partition, request)) is not None:
-            SKIPPED.labels("superseded").inc()
-            reason = f"superseded: the status of lead_seq {newer} was delivered before"
-            await self._write(
-                item, self._rows.unsent(request, item.source, "skipped", reason, now_ms=started)
-            )
-            return
+            return "skipped", f"superseded: the status of lead_seq {newer} was delivered before"
+        if (parked := self._parking.why_kept(request)) is not None:
+            return "parked", parked
+        return None
+
+    async def _send(self, item: Item, started: int) -> None:
+        request = item.request
         outcome = await self._courier.send(request)
         reach("outbound: sent")
         ended = now_ms()
         judgement = judge(outcome, request.delivery.verdict, ended)
         step = next_step(request, judgement, request.attempts + 1, ended)
-        if isinstance(step, RetryAt):
-            again = msgspec.structs.replace(request, attempts=request.attempts + 1, due_at=step.at_ms)
-            await self._retries.add(item.taken.partition, _key(request), _encoder.encode(again))
-            reach("outbound: retry written")
-        if isinstance(step, Delivered):
-            await self._newest.delivered(item.taken.partition, request, ended)
+        answered = isinstance(outcome, Answer) or outcome.answer is not None
+        parks = self._parking.why_parked(request, judgement.verdict, answered=answered)
+        if parks is not None and isinstance(step, RetryAt):
+            step = Parked(step.reason)
         SEND_S.observe(outcome.duration_ms / 1000)
         row = self._rows.attempt(
             request,
@@ -255,10 +268,29 @@ class Outbound:
             started_ms=started,
             ended_ms=ended,
         )
+        if parks is not None:
+            await self._parking.park(request, f"{parks}: {row.reason}")
+        await self._follow(item, step, ended)
         await self._write(item, row)
 
+    async def _follow(self, item: Item, step: Step, at_ms: int) -> None:
+        """Keep what comes again where it waits, and remember what is asked for later."""
+        request, partition = item.request, item.taken.partition
+        if isinstance(step, RetryAt):
+            again = msgspec.structs.replace(request, attempts=request.attempts + 1, due_at=step.at_ms)
+            await self._retries.add(partition, _key(request), _encoder.encode(again))
+            reach("outbound: retry written")
+        elif isinstance(step, Parked):
+            await self._parking.keep(
+                partition, msgspec.structs.replace(request, attempts=request.attempts + 1)
+            )
+        elif isinstance(step, Delivered):
+            await self._newest.delivered(partition, request, at_ms)
+
     async def _write(self, item: Item, row: LogRecord) -> None:
-        """The row, then the ack."""
+        """The row, then the ack; a released request that is not parked again is taken out before."""
+        if item.request.released >= 0 and row.outcome != "parked":
+            await self._parking.take_out(item.taken.partition, item.request)
         await self._log.add(item.taken.partition, _key(item.request), _encoder.encode(row))
         reach("outbound: row written")
         if (memory := self._memories.get(item.taken.partition)) is not None:

@@ -13,7 +13,7 @@ from app.messages.record import Address, LogRecord, Outcome, unsent_id
 from app.messages.request import Request
 from app.outbound.answers import STORED_BYTES, Answer, Failure
 from app.outbound.mask import Hiding, shown
-from app.outbound.policy import Blocked, Delivered, RetryAt, Step
+from app.outbound.policy import Blocked, Delivered, Parked, RetryAt, Step
 from app.outbound.verdict import Judgement
 
 MAX_REASON_BYTES = 2 * 1024
@@ -126,6 +126,8 @@ def _outcome(step: Step) -> Outcome:
         return "delivered"
     if isinstance(step, RetryAt):
         return "retrying"
+    if isinstance(step, Parked):
+        return "parked"
     return "blocked" if isinstance(step, Blocked) else "failed"
 
 

@@ -1,7 +1,8 @@
 """What follows a send: delivered, again at a time, or the end. Pure: the clock is an argument.
 
-There is one tier of 5 s now. `retry` and `throttle` come back after it, until the postback's
-`max_attempts` or its `deadline_s`, whichever is first; `auth`, `stop` and `final` end the request.
+There is one tier of 5 s now. `retry`, `throttle`, `auth` and `stop` come back after it, until the postback's
+`max_attempts` or its `deadline_s`, whichever is first; where they park their postback (`parking`) the request
+is kept instead. `final` ends the request.
 The deadline counts from `occurred_at` and is asked before every send (`overdue`), so what waited too long
 is not sent. It is asked here too: a retry that could only come back overdue ends at once, with the reason
 that the receiver gave.
@@ -34,6 +35,12 @@ class RetryAt(msgspec.Struct, frozen=True):
     reason: str
 
 
+class Parked(msgspec.Struct, frozen=True):
+    """It is kept until somebody releases it."""
+
+    reason: str
+
+
 class Failed(msgspec.Struct, frozen=True):
     """It is never sent again by itself."""
 
@@ -46,7 +53,7 @@ class Blocked(msgspec.Struct, frozen=True):
     reason: str
 
 
-Step: TypeAlias = Delivered | RetryAt | Failed | Blocked
+Step: TypeAlias = Delivered | RetryAt | Parked | Failed | Blocked
 
 
 def next_step(request: Request, judgement: Judgement, attempt: int, now_ms: int) -> Step:
@@ -56,7 +63,7 @@ def next_step(request: Request, judgement: Judgement, attempt: int, now_ms: int)
         return Delivered(reason)
     if judgement.verdict == "blocked":
         return Blocked(reason)
-    if judgement.verdict not in ("retry", "throttle"):
+    if judgement.verdict == "final":
         return Failed(reason)
     most = request.delivery.max_attempts
     if attempt >= most:

@@ -23,6 +23,7 @@ _SHELL_FILES = {
     "retries.py",
     "memory.py",
     "newest.py",
+    "parked.py",
     "migrate.py",
 }
 _MODULES = sorted(_APP.rglob("*.py"))

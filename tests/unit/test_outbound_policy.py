@@ -33,13 +33,12 @@ def test_blocked_is_the_end() -> None:
     assert next_step(request(), _judged("blocked"), 1, _NOW) == Blocked("status 500")
 
 
-@pytest.mark.parametrize("verdict", ["auth", "stop", "final"])
-def test_auth_stop_and_final_are_the_end(verdict: Meaning) -> None:
-    assert next_step(request(), _judged(verdict), 1, _NOW) == Failed("status 500")
+def test_final_is_the_end() -> None:
+    assert next_step(request(), _judged("final"), 1, _NOW) == Failed("status 500")
 
 
-@pytest.mark.parametrize("verdict", ["retry", "throttle"])
-def test_retry_and_throttle_come_back_after_the_tier(verdict: Meaning) -> None:
+@pytest.mark.parametrize("verdict", ["retry", "throttle", "auth", "stop"])
+def test_all_but_final_come_back_after_the_tier(verdict: Meaning) -> None:
     step = next_step(request(), _judged(verdict), 1, _NOW)
     assert isinstance(step, RetryAt)
     assert _NOW + TIER_MS <= step.at_ms <= _NOW + TIER_MS * 1.2

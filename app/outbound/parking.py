@@ -1,0 +1,68 @@
+"""When answers park a postback, and which requests a parked one keeps. Pure.
+
+`auth` parks after three such answers in a row with no other between, `stop` at once. Each worker counts the
+answers that it gets itself; what is no answer (a time-out, no connection) neither counts nor begins anew. A
+request that is refused by `auth` or `stop` while its postback is parked already is kept at once.
+
+A released request names the state that it was let go from, by its offset. It is sent while that state is the
+newest; once the postback is parked anew, those still on their way are kept again instead of being refused one
+by one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from app.messages.request import Request
+from app.messages.state import Postback, PostbackState
+from app.outbound.verdict import Meaning
+
+AUTH_IN_A_ROW = 3
+
+
+@dataclass(frozen=True, slots=True)
+class KnownState:
+    """A postback's newest state and the offset of its record in `postback-states`."""
+
+    state: PostbackState
+    offset: int
+
+
+def postback_of(request: Request) -> Postback:
+    """The postback that a request belongs to."""
+    return request.origin.flow_id, request.origin.postback_id
+
+
+def why_kept(request: Request, known: KnownState | None) -> str | None:
+    """Why `request` is kept and not sent; None when it is sent. `known` is its postback's state."""
+    if known is None or known.state.state != "parked" or request.released >= known.offset:
+        return None
+    return known.state.told()
+
+
+class Refusals:
+    """The `auth` answers in a row of each postback."""
+
+    def __init__(self) -> None:
+        self._in_a_row: dict[Postback, int] = {}
+
+    def why_parked(self, postback: Postback, verdict: Meaning, *, answered: bool, parked: bool) -> str | None:
+        """Count a verdict; why it parks its postback, None when it does not.
+
+        `answered`: a receiver said it; `parked`: the postback is parked already.
+        """
+        if verdict == "stop":
+            self._in_a_row.pop(postback, None)
+            return "the receiver asked us to stop"
+        if verdict != "auth":
+            if answered:
+                self._in_a_row.pop(postback, None)
+            return None
+        if parked:
+            return "refused while parked"
+        in_a_row = self._in_a_row.get(postback, 0) + 1
+        if in_a_row < AUTH_IN_A_ROW:
+            self._in_a_row[postback] = in_a_row
+            return None
+        self._in_a_row.pop(postback, None)
+        return f"{AUTH_IN_A_ROW} refusals in a row"
