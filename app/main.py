@@ -30,6 +30,7 @@ from app.settings import Settings
 from app.stream.faust_app import RoleApp, new_app
 from app.stream.kafka import new_producer
 from app.stream.migrate import check_topics
+from app.stream.watchdog import Watchdog
 from app.web.server import is_loopback, listen, new_server
 
 _LEAVE_S = 3.0  # beyond stop_timeout_s, for Faust and Kafka; a container's grace must be longer than both
@@ -123,7 +124,8 @@ async def _run(settings: Settings, roles: Sequence[Role], stop: asyncio.Event, s
             "set POSTBACKS_WEB to a free address"
         ) from error
     stack.push_async_callback(web.cleanup)
-    jobs = [asyncio.create_task(_faust(role.app), name=f"{role.name}: Faust") for role in roles]
+    jobs = [asyncio.create_task(Watchdog(settings, roles).run(), name="watchdog")]
+    jobs += [asyncio.create_task(_faust(role.app), name=f"{role.name}: Faust") for role in roles]
     jobs += [asyncio.create_task(job, name=role.name) for role in roles for job in role.jobs(stop)]
     logger().info("worker started", roles=[role.name for role in roles], worker=settings.worker)
     stopping = asyncio.create_task(stop.wait())

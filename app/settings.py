@@ -22,7 +22,7 @@ __all__ = ["KafkaAuth", "Network", "Settings", "SettingsFault", "environment", "
 
 UNSUPPORTED = (
     *("PROXY", "SOURCE_ADDRESS", "RETRY_DELAYS", "RETRY_AFTER_MAX_S", "CLICKHOUSE_CLUSTER"),
-    *("FLOWS_DIR", "TOKEN", "INBOUND", "STALL_TIMEOUT"),
+    *("FLOWS_DIR", "TOKEN", "INBOUND"),
 )
 """Settings to come: they are refused, because nothing obeys them yet."""
 _NOT_SETTINGS = re.compile(
@@ -70,6 +70,7 @@ class Settings:
     late_s: float = 5.0
     handover_s: float = 5.0
     stop_timeout_s: float = 25.0
+    stall_timeout_s: float = 120.0
     log_format: str = "console"
     log_level: str = "info"
 
@@ -140,6 +141,7 @@ def _read(read: Reader) -> Settings:
         requests_retention_days=read.whole("REQUESTS_RETENTION_DAYS", 7, 1, 3_650),
         late_s=read.seconds("LATE_S", 5.0, 0.0, 86_400.0),
         handover_s=read.seconds("HANDOVER_S", 5.0, 0.0, 60.0),
+        stall_timeout_s=read.seconds("STALL_TIMEOUT", 120.0, 5.0, 86_400.0),
         stop_timeout_s=read.seconds("STOP_TIMEOUT", 25.0, 0.1, 3_600.0),
         log_format=read.choice("LOG_FORMAT", "console", ("json", "console")),
         log_level=read.choice("LOG_LEVEL", "info", ("debug", "info", "warning", "error")),

@@ -10,6 +10,7 @@ stops, a rebalance makes it hand over at once: `leave` finishes what is in fligh
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from pathlib import Path
 from typing import Any
@@ -43,6 +44,10 @@ class LedgerConsumer(driver.Consumer):
     def done(self, tp: Any) -> int:
         """The offset up to which a partition is finished; 0 when nothing of it ever was."""
         return self._released.get(tp, self._committed_offset[tp]) or 0
+
+    def held(self) -> dict[Any, int]:
+        """The partitions of streams that are assigned, with the offset up to which each is finished."""
+        return {tp: self.done(tp) for tp in self.assignment() if not self._is_changelog_tp(tp)}
 
     def ack(self, message: Any) -> bool:
         """Faust's ack: forgotten, so that it cannot commit past unfinished work."""
@@ -117,6 +122,7 @@ class RoleApp(faust.App):
 
     quiesce: Quiesce
     grace_s: float
+    finished: Counter[Any]  # values finished so far, by topic partition
     leaving = False  # nothing new is taken any more, whatever is assigned
 
     @property
@@ -178,6 +184,7 @@ def new_app(settings: Settings, role: str, data_dir: Path) -> RoleApp:
     )
     app.quiesce = _nothing_to_finish
     app.grace_s = settings.handover_s
+    app.finished = Counter()
     return app
 
 

@@ -130,6 +130,7 @@ class Intake:
     def finish(self, taken: Taken) -> None:
         """One value of a record is done, with all its effects acknowledged."""
         committable = taken.ledger.finish(taken.offset)
+        self._app.finished[taken.tp] += 1
         if not self.holds(taken):
             return  # given up since: it is read again
         if committable is not None:

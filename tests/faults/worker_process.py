@@ -1,17 +1,20 @@
-"""A worker as the tests build it: the product's own, with three switches of theirs in the environment.
+"""A worker as the tests build it: the product's own, with switches of theirs in the environment.
 
 `TEST_KILL_AT=point` ends the process with SIGKILL when it first reaches that point between two effects;
+`TEST_STALL=role` has every role stand still with what it would take, `TEST_STALL=loop` the event loop too;
 `TEST_NAIVE_ACKS=1` acks in the order of finishing, without the ledger; `TEST_RESOLVE=port:ca.pem` takes
 every host name for a receiver on loopback whose certificates that authority signs.
 """
 
 from __future__ import annotations
 
+import asyncio
 import functools
 import os
 import signal
 import ssl
 import sys
+import time
 from typing import NoReturn
 
 from aiohttp.abc import AbstractResolver, ResolveResult
@@ -24,6 +27,7 @@ from app.kit.secrets import Secrets
 from app.outbound.connections import tls_context
 from app.outbound.courier import Courier
 from app.settings import load
+from app.stream.intake import Intake, Taken
 from app.stream.ledger import Ledger
 
 
@@ -48,6 +52,14 @@ class OnLoopback(AbstractResolver):
         """Nothing is held."""
 
 
+async def stand_still(intake: Intake, most: int) -> list[Taken]:
+    """Take nothing, for ever."""
+    while True:
+        if os.environ["TEST_STALL"] == "loop":
+            time.sleep(60)
+        await asyncio.sleep(60)
+
+
 def kill_at(wanted: str, point: str) -> None:
     """End this process at once when it stands at the wanted point."""
     if point == wanted:
@@ -60,6 +72,8 @@ def main(roles: list[str]) -> NoReturn:
     configure("json", settings.log_level)
     if wanted := os.environ.get("TEST_KILL_AT"):
         points.on_reach = functools.partial(kill_at, wanted)
+    if os.environ.get("TEST_STALL"):
+        Intake.take = stand_still  # type: ignore[method-assign, assignment]  # what the test is about
     if os.environ.get("TEST_NAIVE_ACKS"):
         vars(app.stream.intake)["Ledger"] = NaiveLedger
     if resolve := os.environ.get("TEST_RESOLVE"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import AsyncIterator
 from types import SimpleNamespace
 from typing import Any, NamedTuple
@@ -39,6 +40,7 @@ class App:
         self.consumer_generation_id = 1
         self.conf = SimpleNamespace(id="app")
         self.leaving = False
+        self.finished: Counter[TP] = Counter()
 
 
 class Stream:

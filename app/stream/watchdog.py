@@ -1,0 +1,110 @@
+"""The watchdog: a process that stands still, with work waiting and nothing that it waits for, ends itself.
+
+What waits is asked of Kafka by a client of its own, because the client that has stalled cannot tell. A role
+that names what it waits for (an assignment, the flows, ClickHouse) is not looked at, and with Kafka away
+nobody is. An event loop that does not turn any more is ended by `faulthandler`, with its stacks.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import faulthandler
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
+
+from aiokafka import AIOKafkaConsumer
+from aiokafka.errors import KafkaError
+
+from app.kit.logs import logger
+from app.settings import Settings
+from app.stream.faust_app import RoleApp
+from app.stream.kafka import new_reader
+from app.stream.stall import Stalls, Standing
+
+_LOOKS = 6  # within one time-out
+_TURNS = 2  # time-outs without a look after which the event loop counts as stuck
+
+
+class Stalled(Exception):
+    """A role stands still; the text says where and for how long."""
+
+
+class Watched(Protocol):
+    """What the watchdog asks of a role."""
+
+    name: str
+    app: RoleApp
+
+    def waits_for(self) -> list[str]:
+        """What it waits for, a line each."""
+        ...
+
+
+class Watchdog:
+    """Looks at the roles of one process."""
+
+    def __init__(self, settings: Settings, roles: Sequence[Watched]) -> None:
+        self._settings = settings
+        self._roles = roles
+        self._between_s = settings.stall_timeout_s / _LOOKS
+        self._stalls: Stalls[tuple[str, Any]] = Stalls(settings.stall_timeout_s)
+
+    async def run(self) -> None:
+        """Look until cancelled. Raises `Stalled`."""
+        self._arm()
+        try:
+            while True:
+                await self._watch()
+        finally:
+            faulthandler.cancel_dump_traceback_later()
+
+    async def _watch(self) -> None:
+        """Look for as long as Kafka answers."""
+        reader = new_reader(self._settings)
+        try:
+            await asyncio.wait_for(reader.start(), self._between_s)
+            while True:
+                await self._look(reader)
+                await self._rest()
+        except (KafkaError, TimeoutError):
+            self._stalls.look(time.monotonic(), {})  # Kafka is waited for
+            await self._rest()
+        finally:
+            await reader.stop()
+
+    def _arm(self) -> None:
+        faulthandler.dump_traceback_later(_TURNS * self._settings.stall_timeout_s, exit=True)
+
+    async def _rest(self) -> None:
+        self._arm()
+        await asyncio.sleep(self._between_s)
+
+    async def _look(self, reader: AIOKafkaConsumer) -> None:
+        standings = {
+            (role.name, tp): standing
+            for role in self._roles
+            if not role.waits_for()
+            for tp, standing in (await self._standings(role.app, reader)).items()
+        }
+        for name, tp in self._stalls.look(time.monotonic(), standings):
+            standing = standings[name, tp]
+            logger().error(
+                "stalled",
+                role=name,
+                topic=tp.topic,
+                partition=tp.partition,
+                lag=standing.lag,
+                finished=standing.finished,
+            )
+            raise Stalled(
+                f"{tp.topic}[{tp.partition}] made no progress for {self._settings.stall_timeout_s:g} s "
+                f"(POSTBACKS_STALL_TIMEOUT) with {standing.lag} records waiting"
+            )
+
+    async def _standings(self, app: RoleApp, reader: AIOKafkaConsumer) -> Mapping[Any, Standing]:
+        held = app.consumer.held()
+        if not held:
+            return {}
+        ends = await asyncio.wait_for(reader.end_offsets(list(held)), self._between_s)
+        return {tp: Standing(app.finished[tp], max(0, ends[tp] - done)) for tp, done in held.items()}

@@ -1,0 +1,44 @@
+"""A process that stands still ends itself, and one that waits for something does not."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from tests.clickhouse import Database
+from tests.kafka import Kafka, free_port
+from tests.workers import installation, lead_events
+
+pytestmark = [pytest.mark.kafka, pytest.mark.chdb, pytest.mark.slow, pytest.mark.timeout(120)]
+
+
+@pytest.mark.parametrize(
+    ("what", "said"),
+    [
+        ("role", "made no progress for 5 s (POSTBACKS_STALL_TIMEOUT) with 1 records waiting"),
+        ("loop", "stand_still"),
+    ],
+)
+async def test_a_worker_that_stands_still_says_where_and_ends(
+    kafka: Kafka, clickhouse: Database, tmp_path: Path, what: str, said: str
+) -> None:
+    async with installation(kafka, clickhouse, tmp_path, stall_timeout="5") as made:
+        worker = made.start(TEST_STALL=what)
+        await made.send(*lead_events(["L-1"]))
+        assert await worker.ended() == 1, worker.tail()
+        assert said in worker.log.read_text()
+
+
+async def test_a_worker_that_is_idle_or_waits_for_clickhouse_does_not_end(
+    kafka: Kafka, clickhouse: Database, tmp_path: Path
+) -> None:
+    nobody = f"http://default:@127.0.0.1:{free_port()}/postbacks"
+    async with installation(kafka, clickhouse, tmp_path, stall_timeout="5") as made:
+        worker = made.start(POSTBACKS_CLICKHOUSE=nobody)
+        await made.send(*lead_events(["L-1"]))
+        await asyncio.sleep(15)
+        assert worker.process.poll() is None, worker.tail()
+        status, missing = worker.get("/readyz")
+        assert (status, "ClickHouse" in missing) == (503, True)
