@@ -10,10 +10,10 @@ import pytest
 _APP = Path(__file__).parents[2] / "app"
 _ROOMS = (
     *("kit", "topics", "settings", "leads", "templates", "flows", "messages", "stream"),
-    *("join", "outbound", "log", "queries", "embedded", "web", "main", "cli"),
+    *("join", "outbound", "log", "queries", "embedded", "web", "main", "dev", "demo", "cli"),
 )
 _LIBRARIES = {"faust", "mode", "aiokafka", "aiohttp", "clickhouse_connect", "chdb", "rocksdict"}
-_SHELLS = {"stream", "queries", "embedded", "web", "main", "cli"}
+_SHELLS = {"stream", "queries", "embedded", "web", "main", "demo", "cli"}
 _SHELL_FILES = {
     "agent.py",
     "courier.py",
