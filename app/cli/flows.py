@@ -14,7 +14,9 @@ from app.cli.ending import fail, run_async, settings_told
 from app.cli.printing import JsonOption, console, print_json, visible
 from app.flows.config import FlowFault, parse
 from app.flows.lint import lint
-from app.settings import Settings
+from app.kit.reader import Reader
+from app.kit.secrets import Secrets
+from app.settings import Settings, environment
 
 flows_app = typer.Typer(
     help="Flow configs: what fires, and what is sent.",
@@ -52,6 +54,7 @@ def lint_files(files: Files, as_json: JsonOption = False) -> None:
     Example: postbacks flows lint flows/*.json
     """
     refused = False
+    secrets = _secrets()
     for path in files:
         config = _read(path)
         try:
@@ -60,7 +63,7 @@ def lint_files(files: Files, as_json: JsonOption = False) -> None:
             refused = True
             _say(path, "refused", fault.place, fault.reason, as_json)
             continue
-        for warning in lint(config):
+        for warning in lint(config, secrets):
             _say(path, "warning", warning.place, warning.text, as_json)
     sys.exit(2 if refused else 0)
 
@@ -110,6 +113,12 @@ def delete(flow_id: FlowId) -> None:
     print(f"flow {flow_id} deleted")
 
 
+def _secrets() -> Secrets:
+    """The secrets as they are set where the command runs. Raises `SettingsFault`."""
+    environ = environment()
+    return Secrets(environ, Reader(environ).folder("SECRETS_DIR"))
+
+
 def _read(path: Path) -> bytes:
     try:
         return sys.stdin.buffer.read() if str(path) == "-" else path.read_bytes()
@@ -124,7 +133,7 @@ def _checked(path: Path) -> tuple[str, bytes]:
         flow_id = parse(config).flow_id
     except FlowFault as fault:
         fail(f"{path}: {fault}", status=2)
-    for warning in lint(config):
+    for warning in lint(config, _secrets()):
         print(f"{path}: warning: {warning.place}: {warning.text}", file=sys.stderr)
     return flow_id, config
 

@@ -37,6 +37,8 @@ class Postback:
     deadline_s: float = 259_200.0
     on_newer: Literal["send", "drop"] = "send"
     verdict: tuple[Verdict, ...] = ()
+    idempotency_header: str | None = None
+    sign_with: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,13 +7,14 @@ never have a value.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from app.flows.config import parse, read_json
 from app.flows.fault import is_told, within
 from app.flows.flow import Flow, Postback
 from app.flows.tokens import is_token_header, literal_tokens
+from app.kit.signing import SHORTEST_KEY_BYTES, BadKey, keys_of, looks_encoded
 from app.templates.lint import lint_template
 from app.templates.names import VOLATILE, is_known, nearest_macro
 
@@ -38,8 +39,8 @@ class _Written:
     repeat_told: bool
 
 
-def lint(value: bytes) -> list[Warning]:
-    """The warnings about a flow config, in the order of its postbacks.
+def lint(value: bytes, secret: Callable[[str], str | None]) -> list[Warning]:
+    """The warnings about a flow config, in the order of its postbacks; `secret` gives a secret's value.
 
     Raises `FlowFault` for a config that would be refused.
     """
@@ -47,6 +48,7 @@ def lint(value: bytes) -> list[Warning]:
     warnings = list(_of_flow(flow))
     for written in _written(flow, read_json(value)):
         warnings += _of_postback(flow, written)
+        warnings += _of_signing(written, secret)
     return warnings
 
 
@@ -98,6 +100,34 @@ def _tokens(written: _Written) -> Iterator[Warning]:
         if is_token_header(name) and "{" not in value:
             place = within(within(written.place, "headers"), name)
             yield Warning(place, "a token is written into a header: put it into a secret, {secret.NAME}")
+
+
+def _of_signing(written: _Written, secret: Callable[[str], str | None]) -> Iterator[Warning]:
+    name = written.postback.sign_with
+    if name is None:
+        return
+    place = within(written.place, "sign_with")
+    if (keys := secret(name)) is None:
+        yield Warning(
+            place, f"secret {name} is not set here; unless it is where postbacks are sent, none of these is"
+        )
+        return
+    try:
+        shortest = min(map(len, keys_of(keys)))
+    except BadKey as fault:
+        yield Warning(place, f"secret {name} cannot sign: {fault}")
+        return
+    if looks_encoded(keys):
+        yield Warning(
+            place,
+            f"secret {name} looks like base64 but is taken as it stands: a receiver that decodes it needs "
+            "whsec_ before it here",
+        )
+    elif shortest < SHORTEST_KEY_BYTES:
+        yield Warning(
+            place,
+            f"secret {name} has a key of {shortest} bytes; Standard Webhooks asks for {SHORTEST_KEY_BYTES}",
+        )
 
 
 def _repeat(written: _Written) -> str | None:

@@ -13,6 +13,7 @@ from typing import Any
 from app.flows import fault as read
 from app.flows.fault import refuse, within
 from app.flows.flow import Postback
+from app.flows.identity import check_headers, read_idempotency_header, read_sign_with
 from app.flows.tokens import literal_tokens
 from app.flows.verdict import read_header_name, read_verdict
 from app.flows.when import read_when
@@ -28,8 +29,6 @@ _RETRY_KEYS = RetryConfig.__struct_encode_fields__
 _NEUTRAL: Mapping[str, object] = {
     "delay_s": 0,
     "rate_limit_per_s": None,
-    "idempotency_header": None,
-    "sign_with": None,
 }
 """Keys of the contract that nothing obeys yet, with the one value that asks for nothing."""
 
@@ -48,6 +47,7 @@ def read_postback(value: object, place: str) -> Postback:
     template = read.text(read.needed(told, "template", place), within(place, "template"))
     headers = _headers(told.get("headers", {}), within(place, "headers"))
     omit_empty = optional.get("omit_empty", False)
+    check_headers(headers, optional.get("idempotency_header"), optional.get("sign_with"), place)
     return Postback(
         id=_postback_id(told, place),
         on=_events(read.needed(told, "on", place), within(place, "on")),
@@ -174,6 +174,10 @@ def _on_newer(value: object, place: str) -> str:
     return read.choice(value, place, ("send", "drop"))
 
 
+def _unless_null(reader: Callable[[object, str], str]) -> Callable[[object, str], str | None]:
+    return lambda value, place: None if value is None else reader(value, place)
+
+
 _READERS: Mapping[str, Callable[[object, str], Any]] = {
     "name": read.name,
     "enabled": read.flag,
@@ -185,4 +189,6 @@ _READERS: Mapping[str, Callable[[object, str], Any]] = {
     "timeout_s": _timeout,
     "verdict": read_verdict,
     "on_newer": _on_newer,
+    "idempotency_header": _unless_null(read_idempotency_header),
+    "sign_with": _unless_null(read_sign_with),
 }

@@ -25,6 +25,7 @@ _FIELD = r"^(geo|lang|currency|goal|price|subid|utm_(source|campaign|content|ter
 Event = Annotated[str, Meta(pattern=_EVENT)]
 Scalars = Scalar | Annotated[list[Scalar], Meta(min_length=1)]
 Needed = Annotated[str, Meta(pattern=r"\S")]
+SecretName = Annotated[str, Meta(pattern=r"^[0-9A-Za-z_-][0-9A-Za-z_.-]{0,199}$")]
 HeaderName = Annotated[str, Meta(pattern=r"^[!#$%&'*+.^_`|~0-9A-Za-z-]{1,200}$")]
 
 
@@ -63,8 +64,9 @@ class RetryConfig(Struct, forbid_unknown_fields=True):
 class PostbackConfig(Struct, forbid_unknown_fields=True):
     """One postback. Without an id the slug of its name is one.
 
-    `delay_s`, `rate_limit_per_s`, `idempotency_header` and `sign_with` are not supported yet:
-    they may hold only the value that asks for nothing.
+    `idempotency_header` names the header that carries the request's id; `sign_with` names the secret that
+    signs by Standard Webhooks. `delay_s` and `rate_limit_per_s` are not supported yet: they may hold only the
+    value that asks for nothing.
     """
 
     on: Annotated[list[Event], Meta(min_length=1)]
@@ -84,8 +86,8 @@ class PostbackConfig(Struct, forbid_unknown_fields=True):
     delay_s: Literal[0] = 0
     on_newer: Literal["send", "drop"] = "send"
     rate_limit_per_s: None = None
-    idempotency_header: None = None
-    sign_with: None = None
+    idempotency_header: HeaderName | None = None
+    sign_with: SecretName | None = None
 
 
 Links = Needed | Annotated[list[Needed], Meta(min_length=1)]

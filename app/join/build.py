@@ -177,6 +177,8 @@ def _delivery(postback: Postback) -> Delivery:
         verdict=postback.verdict,
         mask=postback.mask,
         tokens=tuple(sorted(postback.tokens)),
+        idempotency_header=postback.idempotency_header,
+        sign_with=postback.sign_with,
     )
 
 

@@ -12,7 +12,7 @@ import msgspec
 from msgspec import Meta
 
 from app.flows.config import Verdict
-from app.flows.written import MAX_ATTEMPTS, MAX_DEADLINE_S
+from app.flows.written import MAX_ATTEMPTS, MAX_DEADLINE_S, HeaderName, SecretName
 from app.templates.text import Text
 
 Count = Annotated[int, Meta(ge=0, le=2**31 - 1)]
@@ -60,7 +60,7 @@ class Delivery(msgspec.Struct, frozen=True, omit_defaults=True):
     """How the postback wants its request to be delivered (keys of the flow config, normalised).
 
     `tokens` are those that its template itself writes, which are masked where the request is shown; None:
-    not known, so whatever looks like one is.
+    not known, so whatever looks like one is. `sign_with` is the name of a secret.
     """
 
     timeout_s: Annotated[float, Meta(gt=0, le=30)] = 10.0
@@ -70,6 +70,8 @@ class Delivery(msgspec.Struct, frozen=True, omit_defaults=True):
     verdict: tuple[Verdict, ...] = ()
     mask: bool = True
     tokens: tuple[str, ...] | None = None
+    idempotency_header: HeaderName | None = None
+    sign_with: SecretName | None = None
 
 
 class Request(msgspec.Struct, frozen=True, omit_defaults=True):

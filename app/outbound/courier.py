@@ -29,6 +29,7 @@ from aiohttp.client_reqrep import ClientRequest
 from aiohttp.http_exceptions import BadHttpMessage, LineTooLong
 from yarl import URL
 
+from app.kit.clock import now_ms
 from app.messages.request import Request
 from app.outbound.answers import READ_BYTES, Answer, Failure, FailureKind
 from app.outbound.connections import Names, Pool, tls_context
@@ -49,7 +50,8 @@ class Courier:
     """Sends requests over kept connections; `async with` it, inside the event loop that uses it.
 
     `secret` gives a secret's value by its name, `open_socket` is the guard's. `tls` and `resolver` stand
-    in for the system's certificate authorities and name service; `clock` gives seconds.
+    in for the system's certificate authorities and name service; `clock` gives seconds for durations,
+    `unix_ms` the time that is signed.
     """
 
     def __init__(
@@ -60,12 +62,14 @@ class Courier:
         tls: ssl.SSLContext | None = None,
         resolver: AbstractResolver | None = None,
         clock: Callable[[], float] = time.monotonic,
+        unix_ms: Callable[[], int] = now_ms,
     ) -> None:
         self._secret = secret
         self._open_socket = open_socket
         self._tls = tls or tls_context()
         self._resolver = resolver
         self._clock = clock
+        self._unix_ms = unix_ms
         self._session: aiohttp.ClientSession | None = None
 
     async def __aenter__(self) -> Courier:
@@ -109,7 +113,7 @@ class Courier:
         token = connecting.set(flight)
         timeout_s = request.delivery.timeout_s
         try:
-            wire = put_together(request, self._secret)
+            wire = put_together(request, self._secret, self._unix_ms() // 1000)
             async with asyncio.timeout(timeout_s):
                 await self._exchange(wire, flight)
         except TimeoutError:

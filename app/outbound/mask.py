@@ -28,6 +28,7 @@ from app.flows.tokens import (
     mask_link,
 )
 from app.kit.secrets import Secrets
+from app.kit.signing import ID_HEADER, SIGNATURE_HEADER, parts_of
 from app.messages.request import Request
 from app.templates.pipeline import SecretMissing
 from app.templates.text import Slot, Text, fill
@@ -53,14 +54,18 @@ class Shown(msgspec.Struct, frozen=True):
 
 
 def shown(request: Request) -> Shown:
-    """The request with its slots, and its tokens unless `mask: false`, as `•••`."""
+    """The request with its slots, and its tokens unless `mask: false`, as `•••`.
+
+    The headers that are written at sending are told as far as they are the same at every attempt.
+    """
     link, body = _open(request.link), _open(request.body or "")
     headers = {name: _open(text) for name, text in request.headers.items()}
     if not request.delivery.mask:
-        return Shown(link, headers, body)
+        return Shown(link, headers | _added(request), body)
     only = request.delivery.tokens
     mask_body = mask_json if _is_json(headers) else mask_form
-    return Shown(mask_link(link, only), mask_headers(headers), mask_body(body, only) if body else "")
+    headers = mask_headers(headers) | _added(request)
+    return Shown(mask_link(link, only), headers, mask_body(body, only) if body else "")
 
 
 class Hiding:
@@ -68,7 +73,7 @@ class Hiding:
 
     def __init__(self, request: Request, secrets: Secrets) -> None:
         self._masks_tokens = request.delivery.mask
-        values = {*secrets.known(), *_filtered(request, secrets)}
+        values = {*secrets.known(), *_filtered(request, secrets), *_keys(request, secrets)}
         if self._masks_tokens:
             values.update(_tokens(request))
         self._values = sorted(values, key=len, reverse=True)
@@ -101,6 +106,15 @@ class Hiding:
         return mask_headers(found) if self._masks_tokens else found
 
 
+def _added(request: Request) -> dict[str, str]:
+    added = {}
+    if request.delivery.idempotency_header is not None:
+        added[request.delivery.idempotency_header] = request.request_id
+    if request.delivery.sign_with is not None:
+        added |= {ID_HEADER: request.request_id, SIGNATURE_HEADER: MASK}
+    return added
+
+
 def _open(text: Text) -> str:
     if isinstance(text, str):
         return text
@@ -124,6 +138,13 @@ def _filtered(request: Request, secrets: Secrets) -> Iterator[str]:
                     yield fill([Slot(piece.secret, "header", piece.filters)], secrets)
                 except SecretMissing:
                     continue
+
+
+def _keys(request: Request, secrets: Secrets) -> Iterator[str]:
+    """Each key that the request is signed with, which a receiver has too."""
+    name = request.delivery.sign_with
+    if name is not None and (keys := secrets(name)) is not None:
+        yield from parts_of(keys)
 
 
 def _tokens(request: Request) -> Iterator[str]:

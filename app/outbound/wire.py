@@ -1,7 +1,8 @@
-"""A request as it goes out: slots filled, headers in their order.
+"""A request as it goes out: slots filled, signed, headers in their order.
 
 Added, unless the request has a header of that name: `User-Agent: Postbacks/<version>`, `Accept: */*`,
-`Accept-Encoding: gzip, deflate`. `Host` is the link's host and port as written there.
+`Accept-Encoding: gzip, deflate`. `Host` is the link's host and port as written there. Where the postback asks
+for them: its `idempotency_header` with the request's id, and the headers of its `sign_with`.
 """
 
 from __future__ import annotations
@@ -11,8 +12,10 @@ from importlib.metadata import version
 
 import msgspec
 
+from app.kit import signing
 from app.messages.request import Request
-from app.templates.text import fill, fill_body, fill_link
+from app.templates.pipeline import SecretMissing
+from app.templates.text import Unsendable, fill, fill_body, fill_link
 
 _OURS = (
     ("User-Agent", f"Postbacks/{version('postbacks')}"),
@@ -35,11 +38,11 @@ class Wire(msgspec.Struct, frozen=True):
         return "Wire(…)"
 
 
-def put_together(request: Request, secret: Callable[[str], str | None]) -> Wire:
-    """Fill the slots of `request`.
+def put_together(request: Request, secret: Callable[[str], str | None], unix_s: int) -> Wire:
+    """Fill the slots of `request` and sign it, at `unix_s`.
 
     Raises `SecretMissing` when a secret is not set, and `Unsendable` when the link or body does not fit
-    with it.
+    with it, or when it is none to sign with.
     """
     link = fill_link(request.link, secret)
     own = {name: fill(text, secret) for name, text in request.headers.items()}
@@ -49,8 +52,26 @@ def put_together(request: Request, secret: Callable[[str], str | None]) -> Wire:
     for name, value in own.items():
         if name.lower() not in _FRAMING:
             headers.append(("Host" if name.lower() == "host" else name, value))
+    if request.delivery.idempotency_header is not None:
+        headers.append((request.delivery.idempotency_header, request.request_id))
+    headers += _signature(request, secret, unix_s, body or b"")
     headers += [(name, value) for name, value in _OURS if name.lower() not in given]
     return Wire(request.method, link, headers, body)
+
+
+def _signature(
+    request: Request, secret: Callable[[str], str | None], unix_s: int, body: bytes
+) -> list[tuple[str, str]]:
+    name = request.delivery.sign_with
+    if name is None:
+        return []
+    if (keys := secret(name)) is None:
+        raise SecretMissing(name)
+    try:
+        signature = signing.sign(keys, request.request_id, unix_s, body)
+    except signing.BadKey as fault:
+        raise Unsendable(f"secret {name} cannot sign: {fault}") from None
+    return list(zip(signing.HEADERS, (request.request_id, str(unix_s), signature), strict=True))
 
 
 def _authority(link: str) -> str:

@@ -218,8 +218,27 @@ def test_a_flow_is_refused_with_the_place_and_the_reason(
         ({"delay_s": None}, ".delay_s", "not supported yet"),
         ({"on_newer": "keep"}, ".on_newer", "send"),
         ({"rate_limit_per_s": 0}, ".rate_limit_per_s", "not supported yet"),
-        ({"idempotency_header": "Idempotency-Key"}, ".idempotency_header", "not supported yet"),
-        ({"sign_with": "secret"}, ".sign_with", "not supported yet"),
+        ({"idempotency_header": "a b"}, ".idempotency_header", "no header name"),
+        ({"idempotency_header": "Host"}, ".idempotency_header", "take a name such as Idempotency-Key"),
+        ({"idempotency_header": "content-type"}, ".idempotency_header", "take a name such as"),
+        (
+            {"idempotency_header": "x-ID", "headers": {"X-Id": "1"}},
+            ".idempotency_header",
+            "stands in headers too",
+        ),
+        (
+            {"idempotency_header": "Webhook-Id", "sign_with": "s"},
+            ".idempotency_header",
+            "webhook-id is the request's id already",
+        ),
+        (
+            {"headers": {"Webhook-Signature": "x"}, "sign_with": "s"},
+            ".headers.Webhook-Signature",
+            "sign_with writes this header",
+        ),
+        ({"sign_with": "{secret.s}"}, ".sign_with", "write the NAME of {secret.NAME} alone"),
+        ({"sign_with": ".."}, ".sign_with", "no name of a secret"),
+        ({"sign_with": 5}, ".sign_with", "expected a text, got a number"),
         ({"require": "click"}, ".require", "expected a list"),
         ({"require": ["click", "meta"]}, ".require[1]", "unknown macro"),
         ({"require": ["{click}"]}, ".require[0]", "did you mean click?"),
@@ -259,7 +278,7 @@ def test_a_postback_is_refused_with_the_place_and_the_reason(
 
 
 def test_keys_that_nothing_obeys_yet_may_say_that_they_ask_for_nothing() -> None:
-    neutral = {"delay_s": 0, "rate_limit_per_s": None, "sign_with": None}
+    neutral = {"delay_s": 0, "rate_limit_per_s": None, "sign_with": None, "idempotency_header": None}
     assert flow_of(postbacks=[postback(**neutral, retry={"waits_s": None})]).postbacks
 
 
@@ -283,3 +302,12 @@ def test_a_regular_expression_that_ends_is_taken(match: str) -> None:
 def test_a_token_that_the_template_writes_is_known_to_its_postback() -> None:
     (one,) = flow_of(postbacks={"new": "https://t.example/?token=T|x&key={click}&id={id}"}).postbacks
     assert one.tokens == {"T|x"}
+
+
+def test_how_a_receiver_knows_a_request_again_is_read() -> None:
+    one = flow_of(postbacks=[postback(idempotency_header="Idempotency-Key", sign_with="hook.v2")]).postbacks[
+        0
+    ]
+    assert (one.idempotency_header, one.sign_with) == ("Idempotency-Key", "hook.v2")
+    other = flow_of(postbacks=[postback(idempotency_header="Webhook-Id")]).postbacks[0]
+    assert (other.idempotency_header, other.sign_with) == ("Webhook-Id", None)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
@@ -13,10 +14,10 @@ from app.flows.lint import lint
 LINK = "https://t.example/p?c={click}"
 
 
-def said(*postbacks: Any, **flow: Any) -> list[tuple[str, str]]:
+def said(*postbacks: Any, secrets: Mapping[str, str] | None = None, **flow: Any) -> list[tuple[str, str]]:
     """The warnings as place and text."""
     told = {"flow_id": "F", "postbacks": list(postbacks), **flow}
-    return [(warning.place, warning.text) for warning in lint(json.dumps(told).encode())]
+    return [(warning.place, warning.text) for warning in lint(json.dumps(told).encode(), (secrets or {}).get)]
 
 
 def postback(**fields: Any) -> dict[str, Any]:
@@ -30,7 +31,7 @@ def test_a_flow_that_does_what_it_says_has_no_warnings() -> None:
 
 def test_a_config_that_is_refused_is_refused_here_too() -> None:
     with pytest.raises(FlowFault):
-        lint(b"{}")
+        lint(b"{}", lambda _: None)
 
 
 @pytest.mark.parametrize("template", ["https://t.example/?token=T", "https://t.example/bot12:AA/x"])
@@ -119,3 +120,27 @@ def test_a_parameter_that_the_flow_lacks_is_pointed_out() -> None:
     assert said(postback(template=template), params={"pixel": "1"}) == []
     ((_, text),) = said(postback(template=template))
     assert "{param.pixel} is always empty" in text
+
+
+_KEY = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+
+
+@pytest.mark.parametrize(
+    ("secrets", "words"),
+    [
+        ({}, "secret hook is not set here"),
+        ({"hook": "whsec_???"}, "secret hook cannot sign: what follows whsec_ is not base64"),
+        ({"hook": "short"}, "secret hook has a key of 5 bytes; Standard Webhooks asks for 24"),
+        ({"hook": f"{_KEY} short"}, "a key of 5 bytes"),
+        ({"hook": _KEY.removeprefix("whsec_")}, "looks like base64 but is taken as it stands"),
+    ],
+)
+def test_a_secret_that_cannot_sign_or_not_well_is_told(secrets: dict[str, str], words: str) -> None:
+    ((place, text),) = said(postback(sign_with="hook"), secrets=secrets)
+    assert place == "postbacks[0].sign_with"
+    assert words in text
+    assert not any(value in text for value in secrets.values())
+
+
+def test_a_good_secret_to_sign_with_has_no_warning() -> None:
+    assert said(postback(sign_with="hook"), secrets={"hook": f"{_KEY} {_KEY}"}) == []

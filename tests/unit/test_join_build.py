@@ -93,6 +93,8 @@ def test_a_request_says_everything_that_the_later_stages_need() -> None:
         retry={"max_attempts": 4, "deadline_s": 60},
         verdict=[{"status": "200", "json": "code", "not": 0, "then": "final"}],
         mask=False,
+        idempotency_header="Idempotency-Key",
+        sign_with="hook",
     )  # fmt: skip
     [effects] = told(terms(flow(wanted), secrets={"fb": "S3CRET"}), event)
     [request] = effects.requests
@@ -118,6 +120,7 @@ def test_a_request_says_everything_that_the_later_stages_need() -> None:
     delivery = request.delivery
     assert (delivery.timeout_s, delivery.max_attempts, delivery.deadline_s) == (3, 4, 60)
     assert (delivery.mask, delivery.verdict[0].then) == (False, "final")
+    assert (delivery.idempotency_header, delivery.sign_with) == ("Idempotency-Key", "hook")
 
 
 def test_a_request_reads_back_as_it_was_written() -> None:

@@ -7,6 +7,7 @@ import json
 from collections.abc import Callable
 from urllib.parse import quote, quote_plus
 
+import msgspec
 import pytest
 
 from app.kit.secrets import Secrets
@@ -148,3 +149,21 @@ def test_links_and_token_headers_of_an_answer_are_masked() -> None:
     assert _hiding().headers({f"X-{_SECRET}": "1"}) == {"X-•••": "1"}
     open_seen = Hiding(request(delivery=_OPEN), Secrets({})).headers({"Location": "/login?token=abc"})
     assert open_seen == {"Location": "/login?token=abc"}
+
+
+def test_what_is_added_at_sending_is_shown_but_for_its_signature() -> None:
+    delivery = Delivery(idempotency_header="Idempotency-Key", sign_with="hook")
+    for mask in (True, False):
+        told = shown(request(headers={"X": "1"}, delivery=msgspec.structs.replace(delivery, mask=mask)))
+        assert told.headers == {
+            "X": "1",
+            "Idempotency-Key": "r-1",
+            "webhook-id": "r-1",
+            "webhook-signature": "•••",
+        }
+
+
+def test_a_key_that_signs_is_hidden_whichever_of_them_and_without_its_prefix() -> None:
+    secrets = Secrets({"POSTBACKS_SECRET_HOOK": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw old-key"})
+    hiding = Hiding(request(delivery=Delivery(sign_with="hook")), secrets)
+    assert hiding.text("want MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw or old-key") == "want ••• or •••"

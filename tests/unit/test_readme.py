@@ -76,7 +76,7 @@ def test_a_command_shown_with_its_answer_answers_so(console: str, folder: Path) 
 def test_lint_has_nothing_to_say_about_the_flow(folder: Path) -> None:
     done = _run([".venv/bin/postbacks", "flows", "lint", "flow.json"], folder)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
-    assert lint(_FLOW.encode()) == []
+    assert lint(_FLOW.encode(), _NO_SECRETS.get) == []
 
 
 @pytest.mark.parametrize("words", _POSTBACKS, ids=" ".join)
@@ -141,7 +141,9 @@ def _wires() -> dict[str, Wire]:
         assert effects.result == "folded"
         lead = effects.lead
         requests += effects.requests
-    return {request.origin.event: put_together(request, _NO_SECRETS.get) for request in requests}
+    return {
+        request.origin.event: put_together(request, _NO_SECRETS.get, _AT_MS // 1000) for request in requests
+    }
 
 
 def test_the_table_of_requests_is_what_is_sent() -> None:

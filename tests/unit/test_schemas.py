@@ -110,8 +110,8 @@ WRONG: dict[str, list[Any]] = {
     "delay_s": [5, False],
     "on_newer": ["keep", None],
     "rate_limit_per_s": [5],
-    "idempotency_header": ["X"],
-    "sign_with": ["s"],
+    "idempotency_header": ["a b", 1, "X: 1"],
+    "sign_with": ["{secret.s}", "a/b", ".s", 5],
     "unheard_of": [1],
 }
 
@@ -143,6 +143,8 @@ def test_what_the_schema_of_a_config_refuses_the_reader_refuses_too(key: str, va
         ("on_newer", "send"),
         ("on_newer", "drop"),
         ("sign_with", None),
+        ("sign_with", "hook-2.v_1"),
+        ("idempotency_header", "Idempotency-Key"),
     ],
 )
 def test_what_the_reader_takes_the_schema_of_a_config_takes_too(key: str, value: Any) -> None:
