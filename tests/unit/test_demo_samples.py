@@ -89,7 +89,7 @@ def test_the_leads_make_exactly_the_requests_skips_and_rejections_that_are_expec
 def test_a_receiver_reads_out_of_each_request_what_is_expected_to_arrive(tmp_path: Path) -> None:
     wanted = {one.key: one.arrives for one in expected()}
     for request in _joined(tmp_path)[0]:
-        wire = put_together(request, lambda name: None)
+        wire = put_together(request, lambda name: None, 0)
         kind = dict(wire.headers).get("Content-Type", "")
         fields = fields_of(wire.link.partition("?")[2], kind, wire.body or b"")
         origin = request.origin
