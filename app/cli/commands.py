@@ -12,6 +12,7 @@ from app.cli.clickhouse import clickhouse_failures_told
 from app.cli.ending import fail, kafka_told, reach_kafka, run_async, settings_told
 from app.cli.flows import flows_app
 from app.cli.logs import logs_app
+from app.cli.parking import discard, park, release
 from app.cli.schema import schema
 from app.cli.stats import stats
 from app.settings import Settings, SettingsFault, environment, load, strangers
@@ -134,7 +135,8 @@ def embedded_clickhouse(context: typer.Context) -> None:
     _run_as_its_own(main, context)
 
 
-app.command()(stats)
+for _command in (park, release, discard, stats):
+    app.command()(_command)
 app.command()(schema)
 
 

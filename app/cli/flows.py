@@ -16,6 +16,7 @@ from app.flows.config import FlowFault, parse
 from app.flows.lint import lint
 from app.kit.reader import Reader
 from app.kit.secrets import Secrets
+from app.messages.state import PostbackState, postback_of
 from app.settings import Settings, environment
 
 flows_app = typer.Typer(
@@ -24,6 +25,8 @@ flows_app = typer.Typer(
     no_args_is_help=True,
 )
 
+Flows = dict[str, tuple[bytes, int]]
+"""Configs as they were written and their versions, by flow id."""
 Files = Annotated[list[Path], typer.Argument(help="JSON files, one flow each; - is standard input.")]
 FlowId = Annotated[str, typer.Argument(help="Flow id; * holds the global postbacks.")]
 
@@ -70,34 +73,38 @@ def lint_files(files: Files, as_json: JsonOption = False) -> None:
 
 @flows_app.command("list")
 def list_flows(as_json: JsonOption = False) -> None:
-    """The flows in Kafka, with their versions and what is wrong with a broken one.
+    """The flows in Kafka, with their versions, parked postbacks and what is wrong with a broken one.
 
     Example: postbacks flows list --json
     """
-    flows = run_async(settings_told(), _all)
-    rows = [_row(key, *kept) for key, kept in sorted(flows.items())]
+    flows, parked = run_async(settings_told(), _flows_and_parked)
+    rows = [
+        {**_row(key, *kept), "parked": sorted(parked.get(key, ()))} for key, kept in sorted(flows.items())
+    ]
     if as_json:
         print_json(rows)
         return
     from rich.table import Table
 
-    table = Table("flow", "name", "version", "state", "postbacks", box=None)
+    table = Table("flow", "name", "version", "state", "postbacks", "parked", box=None)
     for row in rows:
-        texts = (row["flow_id"], row["name"], str(row["version"]), row["state"], ", ".join(row["postbacks"]))
-        table.add_row(*map(visible, texts))
+        texts = (row["flow_id"], row["name"], str(row["version"]), row["state"])
+        table.add_row(*map(visible, (*texts, ", ".join(row["postbacks"]), ", ".join(row["parked"]))))
     console().print(table)
 
 
 @flows_app.command("show")
 def show(flow_id: FlowId) -> None:
-    """A flow's config as it was written.
+    """A flow's config as it was written; what is parked is said on standard error.
 
     Example: postbacks flows show F-7
     """
-    kept = run_async(settings_told(), _all).get(flow_id)
-    if kept is None:
+    flows, parked = run_async(settings_told(), _flows_and_parked)
+    if flow_id not in flows:
         fail(f"there is no flow {flow_id!r}; postbacks flows list names them")
-    sys.stdout.buffer.write(kept[0] + b"\n")
+    sys.stdout.buffer.write(flows[flow_id][0] + b"\n")
+    for postback_id, state in sorted(parked.get(flow_id, {}).items()):
+        print(f"postbacks: {postback_id} is {state.told()}", file=sys.stderr)
 
 
 @flows_app.command("delete")
@@ -107,7 +114,7 @@ def delete(flow_id: FlowId) -> None:
     Example: postbacks flows delete F-7
     """
     settings = settings_told()
-    if flow_id not in run_async(settings, _all):
+    if flow_id not in run_async(settings, read_flows):
         fail(f"there is no flow {flow_id!r}; postbacks flows list names them")
     run_async(settings, lambda settings: _write(settings, {flow_id: None}))
     print(f"flow {flow_id} deleted")
@@ -161,13 +168,30 @@ def _row(key: str, config: bytes, version: int) -> dict[str, Any]:
     }
 
 
-async def _all(settings: Settings) -> dict[str, tuple[bytes, int]]:
+async def read_flows(settings: Settings) -> Flows:
+    """The configs in Kafka as they were written, with their versions. Raises `TopicFault`, `KafkaError`."""
     from app.stream.migrate import check_topics
     from app.stream.whole import read_whole
 
     topic = settings.topics.flow_configs
     await check_topics(settings, [topic])
     return await read_whole(settings, topic.name, lambda key, value, offset: (value, offset))
+
+
+async def _flows_and_parked(settings: Settings) -> tuple[Flows, dict[str, dict[str, PostbackState]]]:
+    """The configs, and the states of the postbacks that are parked, by flow and postback id."""
+    from app.outbound.parked import known_state
+    from app.stream.migrate import check_topics
+    from app.stream.whole import read_whole
+
+    topic = settings.topics.postback_states
+    await check_topics(settings, [topic])
+    flows, states = await asyncio.gather(read_flows(settings), read_whole(settings, topic.name, known_state))
+    parked: dict[str, dict[str, PostbackState]] = {}
+    for key, known in states.items():
+        if known.state.state == "parked" and (postback := postback_of(key)) is not None:
+            parked.setdefault(postback[0], {})[postback[1]] = known.state
+    return flows, parked
 
 
 async def _write(settings: Settings, configs: Mapping[str, bytes | None]) -> None:

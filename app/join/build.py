@@ -116,8 +116,7 @@ def _render(firing: _Firing, fire: Fire) -> None:
     change, flow, postback = firing.change, fire.flow, fire.postback
     identity = request_id(change.lead.lead_id, change.event.event_id, flow.flow_id, postback.id)
     try:
-        rendered = postback.program.render(_facts(firing, fire, identity))
-        _check_headers(rendered)
+        rendered = _rendered(firing, fire, identity)
     except TemplateFault as fault:
         _row(firing, fire, "failed", f"cannot be rendered: {fault.reason}", identity)
         return
@@ -126,22 +125,37 @@ def _render(firing: _Firing, fire: Fire) -> None:
     if same_as is not None:
         _row(firing, fire, "skipped", f"unchanged: the same as request {same_as}", identity)
         return
-    firing.effects.requests.append(
-        Request(
-            request_id=identity,
-            method=rendered.method,
-            host=postback.program.host,
-            link=rendered.link,
-            headers=rendered.headers,
-            body=rendered.body,
-            origin=_origin(firing, flow, postback, fire.event),
-            due_at=firing.source.timestamp_ms,
-            delivery=_delivery(postback),
-            dry_run=firing.terms.dry_run,
-        )
-    )
+    firing.effects.requests.append(_request(firing, fire, rendered, identity))
     if not firing.terms.dry_run:
         firing.sent.append(Sent(flow.flow_id, postback.id, fingerprint, identity))
+
+
+def render_request(source: Source, change: Change, fire: Fire, terms: Terms, now_ms: int) -> Request:
+    """The request that `fire` makes of a change, whatever was sent before. Raises `TemplateFault`."""
+    firing = _Firing(source, change, terms, now_ms)
+    identity = request_id(change.lead.lead_id, change.event.event_id, fire.flow.flow_id, fire.postback.id)
+    return _request(firing, fire, _rendered(firing, fire, identity), identity)
+
+
+def _rendered(firing: _Firing, fire: Fire, identity: str) -> Rendered:
+    rendered = fire.postback.program.render(_facts(firing, fire, identity))
+    _check_headers(rendered)
+    return rendered
+
+
+def _request(firing: _Firing, fire: Fire, rendered: Rendered, identity: str) -> Request:
+    return Request(
+        request_id=identity,
+        method=rendered.method,
+        host=fire.postback.program.host,
+        link=rendered.link,
+        headers=rendered.headers,
+        body=rendered.body,
+        origin=_origin(firing, fire.flow, fire.postback, fire.event),
+        due_at=firing.source.timestamp_ms,
+        delivery=_delivery(fire.postback),
+        dry_run=firing.terms.dry_run,
+    )
 
 
 def _check_headers(rendered: Rendered) -> None:

@@ -27,7 +27,7 @@ def shell(tmp_path: Path) -> Shell:
 _COMMANDS = [
     *("", "worker", "migrate", "preview", "schema", "stats", "flows", "flows apply", "flows lint"),
     *("flows list", "flows show", "flows delete", "logs", "logs list", "logs show"),
-    *("embedded", "embedded clickhouse"),
+    *("park", "release", "discard", "embedded", "embedded clickhouse"),
 ]
 
 

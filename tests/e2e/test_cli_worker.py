@@ -93,8 +93,11 @@ def test_flows_are_applied_listed_shown_and_deleted(made: Shell) -> None:
     assert done.stderr.startswith("-: warning: postbacks.new[0]: ")
     assert "{click}" in done.stderr
     assert made.rows("flows", "list") == [
-        {"flow_id": "*", "name": "*", "version": 1, "state": "enabled", "postbacks": ["new", "new-2"]},
-        {"flow_id": "F-7", "name": "Summer", "version": 0, "state": "enabled", "postbacks": ["new"]},
+        {**row, "parked": []}
+        for row in (
+            {"flow_id": "*", "name": "*", "version": 1, "state": "enabled", "postbacks": ["new", "new-2"]},
+            {"flow_id": "F-7", "name": "Summer", "version": 0, "state": "enabled", "postbacks": ["new"]},
+        )
     ]
     assert "Summer" in made.run("flows", "list").stdout
     assert made.run("flows", "show", "F-7").stdout == json.dumps(_FLOW) + "\n"

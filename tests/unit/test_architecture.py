@@ -24,6 +24,7 @@ _SHELL_FILES = {
     "memory.py",
     "newest.py",
     "parked.py",
+    "release.py",
     "migrate.py",
 }
 _MODULES = sorted(_APP.rglob("*.py"))

@@ -1,0 +1,92 @@
+"""Kept requests rendered anew by their flow as it is now, and how that differs from what was kept."""
+
+from __future__ import annotations
+
+import secrets as randomness
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from difflib import ndiff
+from typing import Any
+
+import msgspec
+
+from app.cli.clickhouse import MAX_EXECUTION_S
+from app.flows.flow import Flow
+from app.join.again import CannotRender, render_again, wanted
+from app.join.build import Terms
+from app.kit.clock import now_ms
+from app.kit.secrets import Secrets
+from app.messages.request import Request
+from app.outbound.kept import Kept
+from app.outbound.mask import shown
+from app.queries.events import events_of_leads
+from app.settings import Settings
+from app.topics import DAY_MS
+
+_MOST_DIFFERENCES = 3
+
+
+class Rerender:
+    """Renders kept requests anew. `faults` counts why requests stay, `differences` are the first few.
+
+    What was rendered by the flow's newest version is sent as it is. `client` asks ClickHouse for the leads'
+    events.
+    """
+
+    def __init__(self, settings: Settings, flows: Mapping[str, Flow], secret: Secrets, client: Any) -> None:
+        self._settings = settings
+        self._flows = flows
+        self._client = client
+        self._terms = Terms(
+            flow_of=flows.get,
+            secret=secret,
+            random=lambda: randomness.token_hex(8),
+            late_s=settings.late_s,
+            ttl_ms=settings.lead_ttl_days * DAY_MS,
+            worker=settings.worker,
+        )
+        self.faults: Counter[str] = Counter()
+        self.differences: list[list[str]] = []
+        self.differing = 0
+
+    async def __call__(self, kept: Sequence[Kept]) -> list[Request | None]:
+        """The requests anew, None for one that cannot be rendered. Raises clickhouse-connect's errors."""
+        topic = self._settings.topics.lead_events.name
+        leads = {one.lead_id for one in kept}
+        events = await events_of_leads(self._client, topic, leads, max_execution_s=MAX_EXECUTION_S)
+        found: list[Request | None] = []
+        for one in kept:
+            of_lead = (source for source in events[one.lead_id] if source.partition == one.partition)
+            try:
+                found.append(self._anew(one.request, of_lead))
+            except CannotRender as fault:
+                self.faults[str(fault)] += 1
+                found.append(None)
+        return found
+
+    def _anew(self, old: Request, events: Iterator[Any]) -> Request:
+        flow = self._flows.get(old.origin.flow_id)
+        if flow is not None and flow.version == old.origin.flow_version:
+            return old
+        new = render_again(wanted(old), events, self._terms, now_ms())
+        made = msgspec.structs.replace(
+            new, attempts=old.attempts, replay=old.replay, dry_run=old.dry_run, released=old.released
+        )
+        self._compare(old, made)
+        return made
+
+    def _compare(self, old: Request, new: Request) -> None:
+        before, after = lines_of(old), lines_of(new)
+        if before == after:
+            return
+        self.differing += 1
+        if len(self.differences) < _MOST_DIFFERENCES:
+            told = [line.rstrip("\n") for line in ndiff(before, after) if line[:1] in "+-"]
+            self.differences.append([f"request {old.request_id}, lead {old.origin.lead_id}", *told])
+
+
+def lines_of(request: Request) -> list[str]:
+    """A request as people may see it: method and link, headers, body."""
+    seen = shown(request)
+    headers = [f"{name}: {value}" for name, value in seen.headers.items()]
+    return [f"{request.method} {seen.url}", *headers, *([seen.body] if seen.body else [])]
