@@ -4,7 +4,7 @@ PYTHON ?= python3
 UV := $(shell command -v uv 2>/dev/null || echo .uv/bin/uv)
 RUN := .venv/bin/
 
-.PHONY: help setup lint test test-all clean
+.PHONY: help setup lint test test-all drill clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -27,6 +27,9 @@ test: setup ## unit, vectors, properties, embedded engines (under 5 minutes)
 
 test-all: setup ## everything, Apache Kafka included (under 20 minutes)
 	$(RUN)pytest -q
+
+drill: setup ## the fault drills whole, with their figures; one by name: make drill NAME=kill
+	POSTBACKS_DRILL=whole $(RUN)pytest -q -s tests/drill $(if $(NAME),-k $(NAME))
 
 clean: ## remove what the targets made
 	rm -rf .venv .uv .postbacks .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -15,6 +15,7 @@ import pytest
 
 _ROOT = Path(__file__).parent
 _JARS = _ROOT.parent / ".cache" / "kafka-jars"
+_JAVA = ("java", "-cp", f"{_JARS}/*")
 
 _PROPERTIES = """\
 process.roles=broker,controller
@@ -36,7 +37,7 @@ auto.create.topics.enable=false
 
 @dataclass
 class Kafka:
-    """A broker of ours: `bootstrap` is its address; `stop` and `start` make an outage."""
+    """A broker of ours: `bootstrap` is its address; `kill` and `start_again` make an outage."""
 
     bootstrap: str
     folder: Path
@@ -46,6 +47,10 @@ class Kafka:
         """End it and wait for the end."""
         self.process.kill()
         self.process.wait()
+
+    def start_again(self) -> None:
+        """Start it after `kill`, with its data, at its address; returns when it accepts connections."""
+        self.process = _run_broker(self.folder, int(self.bootstrap.rpartition(":")[2]))
 
 
 def free_port() -> int:
@@ -74,20 +79,25 @@ def start_kafka(folder: Path) -> Kafka:
     port, controller = free_port(), free_port()
     config = folder / "server.properties"
     config.write_text(_PROPERTIES.format(port=port, controller=controller, folder=folder))
-    java = ["java", "-cp", f"{_JARS}/*"]
     subprocess.run(
-        [*java, "kafka.tools.StorageTool", "format", "-t", "MkU3OEVBNTcwNTJENDM2Qk", "-c", str(config)],
+        [*_JAVA, "kafka.tools.StorageTool", "format", "-t", "MkU3OEVBNTcwNTJENDM2Qk", "-c", str(config)],
         check=True, timeout=60, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
     )  # fmt: skip
-    with (folder / "broker.log").open("wb") as log:
+    return Kafka(f"127.0.0.1:{port}", folder, _run_broker(folder, port))
+
+
+def _run_broker(folder: Path, port: int) -> subprocess.Popen[bytes]:
+    with (folder / "broker.log").open("ab") as log:
         process = subprocess.Popen(
-            [*java, "-Xmx512m", "kafka.Kafka", str(config)], stdout=log, stderr=subprocess.STDOUT
+            [*_JAVA, "-Xmx512m", "kafka.Kafka", str(folder / "server.properties")],
+            stdout=log,
+            stderr=subprocess.STDOUT,
         )
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
         with socket.socket() as probe:
             if probe.connect_ex(("127.0.0.1", port)) == 0:
-                return Kafka(f"127.0.0.1:{port}", folder, process)
+                return process
         if process.poll() is not None:
             break
         time.sleep(0.2)
