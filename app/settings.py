@@ -21,7 +21,7 @@ from app.topics import Topics, topics_of
 __all__ = ["KafkaAuth", "Network", "Settings", "SettingsFault", "environment", "load", "strangers"]
 
 UNSUPPORTED = (
-    *("PROXY", "SOURCE_ADDRESS", "RETRY_DELAYS", "RETRY_AFTER_MAX_S", "CLICKHOUSE_CLUSTER"),
+    *("PROXY", "SOURCE_ADDRESS", "CLICKHOUSE_CLUSTER"),
     *("FLOWS_DIR", "TOKEN", "INBOUND"),
 )
 """Settings to come: they are refused, because nothing obeys them yet."""
@@ -64,6 +64,8 @@ class Settings:
     secrets_dir: Path | None = None
     max_in_flight: int = 256
     max_per_host: int = 32
+    retry_delays: tuple[str, ...] = ("5s", "1m", "10m", "1h", "6h")
+    retry_after_max_s: int = 86_400
     lead_ttl_days: int = 90
     log_ttl_days: int = 90
     requests_retention_days: int = 7
@@ -77,7 +79,7 @@ class Settings:
     @property
     def topics(self) -> Topics:
         """Every topic under this prefix."""
-        return topics_of(self.prefix, self.partitions, self.requests_retention_days)
+        return topics_of(self.prefix, self.partitions, self.requests_retention_days, self.retry_delays)
 
 
 def environment() -> dict[str, str]:
@@ -136,6 +138,8 @@ def _read(read: Reader) -> Settings:
         secrets_dir=read.folder("SECRETS_DIR"),
         max_in_flight=read.whole("MAX_IN_FLIGHT", 256, 1, 65_536),
         max_per_host=read.whole("MAX_PER_HOST", 32, 1, 65_536),
+        retry_delays=read.delays("RETRY_DELAYS", "5s,1m,10m,1h,6h"),
+        retry_after_max_s=read.whole("RETRY_AFTER_MAX_S", 86_400, 1, 30 * 86_400),
         lead_ttl_days=read.whole("LEAD_TTL_DAYS", 90, 1, 3_650),
         log_ttl_days=read.whole("LOG_TTL_DAYS", 90, 1, 3_650),
         requests_retention_days=read.whole("REQUESTS_RETENTION_DAYS", 7, 1, 3_650),

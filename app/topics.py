@@ -15,7 +15,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+
+from app.kit.delays import delay_ms
 
 DAY_MS = 86_400_000
 MAX_RECORD_BYTES = 2 * 1024 * 1024
@@ -24,12 +27,16 @@ MAX_REJECTED_BYTES = MAX_RECORD_BYTES + 64 * 1024  # a rejected record keeps its
 
 @dataclass(frozen=True)
 class Topic:
-    """A topic as `migrate` makes it. `retention_ms` is None for a compacted topic."""
+    """A topic as `migrate` makes it. `retention_ms` is None for a compacted topic.
+
+    `is_stamped_by_us`: its records keep the timestamps that their producer gave them.
+    """
 
     name: str
     partitions: int
     retention_ms: int | None
     max_bytes: int = MAX_RECORD_BYTES
+    is_stamped_by_us: bool = False
 
     def settings(self) -> dict[str, str]:
         """The topic's own settings, by Kafka's names."""
@@ -37,7 +44,17 @@ class Topic:
             policy = {"cleanup.policy": "compact"}
         else:
             policy = {"cleanup.policy": "delete", "retention.ms": str(self.retention_ms)}
+        if self.is_stamped_by_us:
+            policy["message.timestamp.type"] = "CreateTime"
         return {**policy, "max.message.bytes": str(self.max_bytes)}
+
+
+@dataclass(frozen=True)
+class Tier:
+    """A topic whose records wait `delay_ms` from their timestamps before they go on."""
+
+    topic: Topic
+    delay_ms: int
 
 
 @dataclass(frozen=True)
@@ -48,7 +65,7 @@ class Topics:
     flow_configs: Topic
     postback_states: Topic
     requests: Topic
-    retries: Topic
+    retries: tuple[Tier, ...]
     parked: Topic
     log: Topic
     events_rejected: Topic
@@ -58,21 +75,38 @@ class Topics:
 
     def all(self) -> list[Topic]:
         """In the order in which `migrate` makes them."""
-        return list(self.__dict__.values())
+        tiers = [tier.topic for tier in self.retries]
+        return [*(made for made in self.__dict__.values() if isinstance(made, Topic)), *tiers]
 
 
-def topics_of(prefix: str, partitions: int, requests_retention_days: int) -> Topics:
-    """The topics under `prefix`; all but the two whole tables have the partition count of lead-events."""
+def retries_prefix(prefix: str) -> str:
+    """What the name of a tier's topic begins with; its delay follows."""
+    return f"{prefix}.postback-retries."
+
+
+def topics_of(
+    prefix: str, partitions: int, requests_retention_days: int, retry_delays: Sequence[str]
+) -> Topics:
+    """The topics under `prefix`; all but the two whole tables have the partition count of lead-events.
+
+    A tier keeps a record for its delay and then as long as `postback-requests` does.
+    """
 
     def kept(name: str, days: int, max_bytes: int = MAX_RECORD_BYTES) -> Topic:
         return Topic(f"{prefix}.{name}", partitions, days * DAY_MS, max_bytes)
+
+    def tier(delay: str) -> Tier:
+        waits_ms = delay_ms(delay) or 0
+        kept_ms = requests_retention_days * DAY_MS + waits_ms
+        name = retries_prefix(prefix) + delay
+        return Tier(Topic(name, partitions, kept_ms, is_stamped_by_us=True), waits_ms)
 
     return Topics(
         lead_events=kept("lead-events", 90),
         flow_configs=Topic(f"{prefix}.flow-configs", 1, None),
         postback_states=Topic(f"{prefix}.postback-states", 1, None),
         requests=kept("postback-requests", requests_retention_days),
-        retries=kept("postback-retries.5s", requests_retention_days),
+        retries=tuple(map(tier, retry_delays)),
         parked=Topic(f"{prefix}.postback-parked", partitions, None),
         log=kept("postback-log", requests_retention_days),
         events_rejected=kept("lead-events-rejected", 90, MAX_REJECTED_BYTES),

@@ -132,7 +132,7 @@ def number(value: object, place: str, least: float, most: float, unit: str = "")
     if isinstance(value, bool) or not isinstance(value, int | float):
         refuse(place, f"expected a number, got {kind(value)}")
     if not least <= value <= most:
-        refuse(place, f"{value} is not within {least:g} … {most:g}{unit}")
+        refuse(place, f"{value} is not within {least:.10g} … {most:.10g}{unit}")
     return value
 
 

@@ -36,6 +36,8 @@ class Postback:
     max_attempts: int = 8
     deadline_s: float = 259_200.0
     on_newer: Literal["send", "drop"] = "send"
+    waits_s: tuple[float, ...] = ()
+    delay_s: float = 0.0
     verdict: tuple[Verdict, ...] = ()
     idempotency_header: str | None = None
     sign_with: str | None = None

@@ -1,7 +1,7 @@
 """Read one postback of a flow config: its keys, their bounds, its template.
 
 A key of the contract that nothing obeys yet is refused unless it holds the one value that asks for
-nothing, so that nobody waits for a delay or a rate that never comes.
+nothing, so that nobody waits for a rate or a signature that never comes.
 """
 
 from __future__ import annotations
@@ -14,10 +14,11 @@ from app.flows import fault as read
 from app.flows.fault import refuse, within
 from app.flows.flow import Postback
 from app.flows.identity import check_headers, read_idempotency_header, read_sign_with
+from app.flows.retry import read_delay, read_retry
 from app.flows.tokens import literal_tokens
 from app.flows.verdict import read_header_name, read_verdict
 from app.flows.when import read_when
-from app.flows.written import EVENTS, MAX_ATTEMPTS, MAX_DEADLINE_S, PostbackConfig, RetryConfig
+from app.flows.written import EVENTS, PostbackConfig
 from app.leads.plain import kind, shown
 from app.templates.fault import TemplateFault
 from app.templates.headers import NEVER_A_FLOWS
@@ -25,9 +26,7 @@ from app.templates.names import nearest_macro
 from app.templates.program import Program, compile_template
 
 _POSTBACK_KEYS = PostbackConfig.__struct_encode_fields__
-_RETRY_KEYS = RetryConfig.__struct_encode_fields__
 _NEUTRAL: Mapping[str, object] = {
-    "delay_s": 0,
     "rate_limit_per_s": None,
 }
 """Keys of the contract that nothing obeys yet, with the one value that asks for nothing."""
@@ -48,16 +47,20 @@ def read_postback(value: object, place: str) -> Postback:
     headers = _headers(told.get("headers", {}), within(place, "headers"))
     omit_empty = optional.get("omit_empty", False)
     check_headers(headers, optional.get("idempotency_header"), optional.get("sign_with"), place)
-    return Postback(
+    made = Postback(
         id=_postback_id(told, place),
         on=_events(read.needed(told, "on", place), within(place, "on")),
         template=template,
         program=compiled(template, headers, omit_empty, within(place, "template"), within(place, "headers")),
         tokens=tokens_of(template),
         headers=headers,
-        **_retry(told.get("retry", {}), within(place, "retry")),
+        **read_retry(told.get("retry", {}), within(place, "retry")),
         **optional,
     )
+    if made.delay_s > made.deadline_s:
+        why = f"is beyond retry.deadline_s ({made.deadline_s:g}), which counts from the event too"
+        refuse(within(place, "delay_s"), f"{made.delay_s:g} {why}: it would never be sent")
+    return made
 
 
 def _postback_id(told: Mapping[str, object], place: str) -> str:
@@ -125,23 +128,6 @@ def _headers(value: object, place: str) -> dict[str, str]:
     return headers
 
 
-def _retry(value: object, place: str) -> dict[str, Any]:
-    told = read.members(value, place, _RETRY_KEYS)
-    if told.get("waits_s") is not None:
-        refuse(within(place, "waits_s"), "not supported yet; leave it out")
-    found: dict[str, Any] = {}
-    if "max_attempts" in told:
-        found["max_attempts"] = read.whole(
-            told["max_attempts"], within(place, "max_attempts"), 1, MAX_ATTEMPTS
-        )
-    if "deadline_s" in told:
-        at = within(place, "deadline_s")
-        found["deadline_s"] = read.number(told["deadline_s"], at, 0, MAX_DEADLINE_S, " seconds")
-        if found["deadline_s"] == 0:
-            refuse(at, "0 leaves no time for even one attempt")
-    return found
-
-
 def _require(value: object, place: str) -> tuple[str, ...]:
     if not isinstance(value, list):
         refuse(place, f'expected a list of macros such as ["click"], got {kind(value)}')
@@ -187,6 +173,7 @@ _READERS: Mapping[str, Callable[[object, str], Any]] = {
     "omit_empty": read.flag,
     "mask": read.flag,
     "timeout_s": _timeout,
+    "delay_s": read_delay,
     "verdict": read_verdict,
     "on_newer": _on_newer,
     "idempotency_header": _unless_null(read_idempotency_header),

@@ -17,6 +17,8 @@ from app.leads.events import Scalar
 MAX_POSTBACKS = 200
 MAX_DEADLINE_S = 366 * 86_400
 MAX_ATTEMPTS = 10_000
+MAX_WAITS = 100
+MAX_WAIT_S = 30 * 86_400
 EVENTS = ("new", "hold", "approve", "cancel", "trash", "goal", "price", "any")
 
 _EVENT = rf"^({'|'.join(EVENTS)}|wait|goal:.*\S.*)$"
@@ -54,19 +56,25 @@ class VerdictConfig(Struct, forbid_unknown_fields=True, rename={"is_": "is", "no
 
 
 class RetryConfig(Struct, forbid_unknown_fields=True):
-    """How often and how long an undelivered request is sent again. `waits_s` is not supported yet."""
+    """How often, how long and when an undelivered request is sent again.
+
+    `waits_s` are the waits after the first, second, … failed send, each ±20 %; the last one repeats.
+    """
 
     max_attempts: Annotated[int, Meta(ge=1, le=MAX_ATTEMPTS)] = 8
     deadline_s: Annotated[float, Meta(gt=0, le=MAX_DEADLINE_S)] = 259_200.0
-    waits_s: None = None
+    waits_s: (
+        Annotated[list[Annotated[float, Meta(ge=1, le=MAX_WAIT_S)]], Meta(min_length=1, max_length=MAX_WAITS)]
+        | UnsetType
+    ) = UNSET
 
 
 class PostbackConfig(Struct, forbid_unknown_fields=True):
     """One postback. Without an id the slug of its name is one.
 
-    `idempotency_header` names the header that carries the request's id; `sign_with` names the secret that
-    signs by Standard Webhooks. `delay_s` and `rate_limit_per_s` are not supported yet: they may hold only the
-    value that asks for nothing.
+    `delay_s` is how long after its event it is sent. `idempotency_header` names the header that carries the
+    request's id; `sign_with` names the secret that signs by Standard Webhooks. `rate_limit_per_s` is not
+    supported yet: it may hold only the value that asks for nothing.
     """
 
     on: Annotated[list[Event], Meta(min_length=1)]
@@ -83,7 +91,7 @@ class PostbackConfig(Struct, forbid_unknown_fields=True):
     timeout_s: Annotated[float, Meta(ge=1, le=30)] = 10.0
     retry: RetryConfig | UnsetType = UNSET
     verdict: Annotated[list[VerdictConfig], Meta(max_length=MAX_RULES)] = []
-    delay_s: Literal[0] = 0
+    delay_s: Annotated[float, Meta(ge=0, le=MAX_WAIT_S)] = 0
     on_newer: Literal["send", "drop"] = "send"
     rate_limit_per_s: None = None
     idempotency_header: HeaderName | None = None

@@ -152,7 +152,7 @@ def _request(firing: _Firing, fire: Fire, rendered: Rendered, identity: str) -> 
         headers=rendered.headers,
         body=rendered.body,
         origin=_origin(firing, fire.flow, fire.postback, fire.event),
-        due_at=firing.source.timestamp_ms,
+        due_at=firing.source.timestamp_ms + round(fire.postback.delay_s * 1000),
         delivery=_delivery(fire.postback),
         dry_run=firing.terms.dry_run,
     )
@@ -188,6 +188,7 @@ def _delivery(postback: Postback) -> Delivery:
         max_attempts=postback.max_attempts,
         deadline_s=postback.deadline_s,
         on_newer=postback.on_newer,
+        waits_s=postback.waits_s,
         verdict=postback.verdict,
         mask=postback.mask,
         tokens=tuple(sorted(postback.tokens)),

@@ -18,7 +18,10 @@ ABANDONED = Counter(
     "postbacks_abandoned",
     "Values unfinished when a partition was given up; a send may repeat. Rising: raise HANDOVER_S.",
 )
-MOVED = Counter("postbacks_retries_moved", "Requests moved from a retry topic back to be sent.")
+EXHAUSTED = Counter(
+    "postbacks_exhausted", "Requests failed because their attempts or their time were used up.", ["limit"]
+)
+MOVED = Counter("postbacks_retries_moved", "Requests moved out of a tier, on or back to be sent.", ["tier"])
 BROKEN_CONFIGS = Counter(
     "postbacks_broken_flow_configs", "Flow configs in Kafka that cannot be read. Run: postbacks flows lint."
 )

@@ -5,10 +5,15 @@ from __future__ import annotations
 import ipaddress
 import os
 from collections.abc import Mapping
+from itertools import pairwise
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from app.kit.delays import delay_ms
+
 PREFIX = "POSTBACKS_"
+_MAX_DELAYS = 10
+_MAX_DELAY_MS = 30 * 86_400_000
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
@@ -56,6 +61,17 @@ class Reader:
         if not least <= value <= most:
             raise self.fault(name, text, f"it is a number of seconds from {least:g} to {most:g}")
         return value
+
+    def delays(self, name: str, default: str) -> tuple[str, ...]:
+        """Delays as they are written, each longer than the one before."""
+        value = self.text(name, default)
+        found = tuple(part.strip() for part in value.split(","))
+        known = [0, *(delay_ms(part) or 0 for part in found)]
+        rising = all(less < more <= _MAX_DELAY_MS for less, more in pairwise(known))
+        if not rising or len(found) > _MAX_DELAYS:
+            why = f"it is up to {_MAX_DELAYS} delays from 1s to 30d, the shortest first, such as {default}"
+            raise self.fault(name, value, why)
+        return found
 
     def name(self, name: str, default: str) -> str:
         """A name that may stand in a Kafka topic and be a folder."""

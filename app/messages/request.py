@@ -12,10 +12,18 @@ import msgspec
 from msgspec import Meta
 
 from app.flows.config import Verdict
-from app.flows.written import MAX_ATTEMPTS, MAX_DEADLINE_S, HeaderName, SecretName
+from app.flows.written import (
+    MAX_ATTEMPTS,
+    MAX_DEADLINE_S,
+    MAX_WAIT_S,
+    MAX_WAITS,
+    HeaderName,
+    SecretName,
+)
 from app.templates.text import Text
 
 Count = Annotated[int, Meta(ge=0, le=2**31 - 1)]
+Wait = Annotated[float, Meta(gt=0, le=MAX_WAIT_S)]
 UnixMs = Annotated[int, Meta(ge=-(2**53), le=2**53)]
 
 
@@ -59,6 +67,7 @@ class Origin(msgspec.Struct, frozen=True, omit_defaults=True):
 class Delivery(msgspec.Struct, frozen=True, omit_defaults=True):
     """How the postback wants its request to be delivered (keys of the flow config, normalised).
 
+    `waits_s` is empty for the default schedule.
     `tokens` are those that its template itself writes, which are masked where the request is shown; None:
     not known, so whatever looks like one is. `sign_with` is the name of a secret.
     """
@@ -67,6 +76,7 @@ class Delivery(msgspec.Struct, frozen=True, omit_defaults=True):
     max_attempts: Annotated[int, Meta(ge=1, le=MAX_ATTEMPTS)] = 8
     deadline_s: Annotated[float, Meta(gt=0, le=MAX_DEADLINE_S)] = 259_200.0
     on_newer: Literal["send", "drop"] = "send"
+    waits_s: Annotated[tuple[Wait, ...], Meta(max_length=MAX_WAITS)] = ()
     verdict: tuple[Verdict, ...] = ()
     mask: bool = True
     tokens: tuple[str, ...] | None = None

@@ -18,7 +18,7 @@ from aiokafka import AIOKafkaProducer
 
 from app.kit.clock import now_ms
 from app.kit.logs import logger
-from app.kit.metrics import ABANDONED, ATTEMPTS, DROPPED, IN_FLIGHT, SEND_S, SKIPPED, UNFINISHED
+from app.kit.metrics import ABANDONED, ATTEMPTS, DROPPED, EXHAUSTED, IN_FLIGHT, SEND_S, SKIPPED, UNFINISHED
 from app.kit.points import reach
 from app.kit.secrets import Secrets
 from app.messages.envelope import UNREADABLE, unpack
@@ -32,8 +32,10 @@ from app.outbound.incoming import read_request
 from app.outbound.memory import Attempted, Memory, read_memory
 from app.outbound.newest import Newest
 from app.outbound.parked import Parking
-from app.outbound.policy import Delivered, Parked, RetryAt, Step, next_step, overdue
+from app.outbound.policy import Delivered, Exhausted, Parked, RetryAt, Step, next_step, overdue
 from app.outbound.retries import Mover
+from app.outbound.schedule import is_early
+from app.outbound.tiers import Tiers
 from app.outbound.verdict import judge
 from app.settings import Settings
 from app.stream.faust_app import RoleApp, raw_topic
@@ -81,8 +83,8 @@ class Outbound:
         self._hosts: Hosts[Item] = Hosts(settings.max_in_flight, settings.max_per_host)
         self._courier = courier
         self._log = Outbox(producer, settings.topics.log.name)
-        self._retries = Outbox(producer, settings.topics.retries.name)
-        self._mover = Mover(settings, producer)
+        self._tiers = Tiers(producer, settings.topics)
+        self._mover = Mover(settings, producer, self._tiers)
         self._newest = Newest(PartitionTable(app, "newest_delivered", settings.partitions), producer)
         self._parking = Parking(settings, producer)
         self._memories: dict[int, Memory] = {}
@@ -158,7 +160,14 @@ class Outbound:
             except UNREADABLE as error:
                 self._start(self._reject(taken, bytes(value), f"no request: {error}", index))
             else:
-                self._hosts.offer(item.request.host, item)
+                self._offer(item)
+
+    def _offer(self, item: Item) -> None:
+        request, now = item.request, now_ms()
+        if is_early(request.due_at, request.origin.requested_at, now):
+            self._start(self._delay(item, now))
+        else:
+            self._hosts.offer(request.host, item)
 
     def _is_given_up(self, taken: Taken) -> bool:
         return self._quiescing or not self._intake.holds(taken)
@@ -229,6 +238,8 @@ class Outbound:
                 await self._parking.keep(item.taken.partition, request)
             elif outcome == "skipped":
                 SKIPPED.labels(reason.partition(":")[0]).inc()
+            elif outcome == "failed":
+                EXHAUSTED.labels("deadline").inc()
             await self._write(item, self._rows.unsent(request, item.source, outcome, reason, now_ms=started))
             return
         await self._send(item, started)
@@ -252,7 +263,9 @@ class Outbound:
         reach("outbound: sent")
         ended = now_ms()
         judgement = judge(outcome, request.delivery.verdict, ended)
-        step = next_step(request, judgement, request.attempts + 1, ended)
+        step = next_step(
+            request, judgement, request.attempts + 1, ended, self._settings.retry_after_max_s * 1000
+        )
         answered = isinstance(outcome, Answer) or outcome.answer is not None
         parks = self._parking.why_parked(request, judgement.verdict, answered=answered)
         if parks is not None and isinstance(step, RetryAt):
@@ -278,7 +291,7 @@ class Outbound:
         request, partition = item.request, item.taken.partition
         if isinstance(step, RetryAt):
             again = msgspec.structs.replace(request, attempts=request.attempts + 1, due_at=step.at_ms)
-            await self._retries.add(partition, _key(request), _encoder.encode(again))
+            await self._wait(partition, again, at_ms)
             reach("outbound: retry written")
         elif isinstance(step, Parked):
             await self._parking.keep(
@@ -286,6 +299,25 @@ class Outbound:
             )
         elif isinstance(step, Delivered):
             await self._newest.delivered(partition, request, at_ms)
+        elif isinstance(step, Exhausted):
+            EXHAUSTED.labels(step.limit).inc()
+
+    async def _wait(self, partition: int, request: Request, at_ms: int) -> None:
+        """Put a request into the tier for the time until it is due."""
+        await self._tiers.add(partition, _key(request), _encoder.encode(request), request.due_at - at_ms)
+
+    async def _delay(self, item: Item, at_ms: int) -> None:
+        """Let a request that is not due wait, without an attempt or a row; one that will be late fails."""
+        request = item.request
+        if (late := overdue(request, request.due_at)) is not None:
+            EXHAUSTED.labels("deadline").inc()
+            await self._write(
+                item, self._rows.unsent(request, item.source, "failed", f"due {late}", now_ms=at_ms)
+            )
+            return
+        await self._wait(item.taken.partition, request, at_ms)
+        reach("outbound: delayed")
+        self._intake.finish(item.taken)
 
     async def _write(self, item: Item, row: LogRecord) -> None:
         """The row, then the ack; a released request that is not parked again is taken out before."""

@@ -1,25 +1,30 @@
 """What follows a send: delivered, again at a time, or the end. Pure: the clock is an argument.
 
-There is one tier of 5 s now. `retry`, `throttle`, `auth` and `stop` come back after it, until the postback's
-`max_attempts` or its `deadline_s`, whichever is first; where they park their postback (`parking`) the request
-is kept instead. `final` ends the request.
-The deadline counts from `occurred_at` and is asked before every send (`overdue`), so what waited too long
-is not sent. It is asked here too: a retry that could only come back overdue ends at once, with the reason
-that the receiver gave.
+| verdict | what follows |
+| --- | --- |
+| retry, auth, stop | again by the schedule |
+| throttle | the same, but not before the receiver asked, within a cap; without that, not before 60 s |
+| final | failed |
+| blocked | blocked |
+
+Where auth and stop park their postback (`parking`) the request is kept instead. The end as well when
+`max_attempts` sends were made, or when the next could only be overdue. The deadline counts from
+`occurred_at` and is asked before every send (`overdue`), so what waited too long is not sent.
 """
 
 from __future__ import annotations
 
-from hashlib import blake2b
-from typing import TypeAlias
+from typing import Literal, TypeAlias
 
 import msgspec
 
 from app.messages.request import Request
+from app.outbound.schedule import wait_ms
 from app.outbound.verdict import Judgement
+from app.topics import DAY_MS
 
-TIER_MS = 5_000
-JITTER = 0.2
+THROTTLED_MS = 60_000
+"""The least wait after a throttling answer that names none."""
 
 
 class Delivered(msgspec.Struct, frozen=True):
@@ -47,17 +52,29 @@ class Failed(msgspec.Struct, frozen=True):
     reason: str
 
 
+class Exhausted(msgspec.Struct, frozen=True):
+    """It failed because its attempts or its time are used up, whatever the receiver says."""
+
+    limit: Literal["attempts", "deadline"]
+    reason: str
+
+
 class Blocked(msgspec.Struct, frozen=True):
     """Its receiver's address is not allowed; it is never sent again by itself."""
 
     reason: str
 
 
-Step: TypeAlias = Delivered | RetryAt | Parked | Failed | Blocked
+Step: TypeAlias = Delivered | RetryAt | Parked | Failed | Exhausted | Blocked
 
 
-def next_step(request: Request, judgement: Judgement, attempt: int, now_ms: int) -> Step:
-    """What follows the send number `attempt` (from 1) of `request`, which was judged at `now_ms`."""
+def next_step(
+    request: Request, judgement: Judgement, attempt: int, now_ms: int, retry_after_max_ms: int = DAY_MS
+) -> Step:
+    """What follows the send number `attempt` (from 1) of `request`, which was judged at `now_ms`.
+
+    `retry_after_max_ms` is the longest wait that a receiver may ask for.
+    """
     reason = judgement.reason
     if judgement.verdict == "ok":
         return Delivered(reason)
@@ -67,11 +84,19 @@ def next_step(request: Request, judgement: Judgement, attempt: int, now_ms: int)
         return Failed(reason)
     most = request.delivery.max_attempts
     if attempt >= most:
-        return Failed(f"attempt {attempt} of {most} was the last: {reason}")
-    at_ms = now_ms + max(TIER_MS, wait_ms(request.request_id, attempt, TIER_MS))
+        return Exhausted("attempts", f"attempt {attempt} of {most} was the last: {reason}")
+    at_ms = now_ms + _wait_ms(request, judgement, attempt, retry_after_max_ms)
     if (late := overdue(request, at_ms)) is not None:
-        return Failed(f"no retry after attempt {attempt}, {late}: {reason}")
+        return Exhausted("deadline", f"no retry after attempt {attempt}, {late}: {reason}")
     return RetryAt(at_ms, reason)
+
+
+def _wait_ms(request: Request, judgement: Judgement, attempt: int, retry_after_max_ms: int) -> int:
+    scheduled = wait_ms(request.request_id, attempt, request.delivery.waits_s)
+    if judgement.verdict != "throttle":
+        return scheduled
+    asked = judgement.retry_after_ms
+    return max(scheduled, THROTTLED_MS if asked is None else min(asked, retry_after_max_ms))
 
 
 def overdue(request: Request, now_ms: int) -> str | None:
@@ -80,10 +105,3 @@ def overdue(request: Request, now_ms: int) -> str | None:
     if now_ms <= request.origin.occurred_at + limit_s * 1000:
         return None
     return f"past the deadline of {limit_s:g} s after the event"
-
-
-def wait_ms(request_id: str, attempt: int, base_ms: int) -> int:
-    """`base_ms` within ±20 %, the same for every copy of this request and attempt."""
-    digest = blake2b(f"{request_id}:{attempt}".encode(), digest_size=8).digest()
-    part = int.from_bytes(digest, "big") / 2**64
-    return round(base_ms * (1 + JITTER * (2 * part - 1)))

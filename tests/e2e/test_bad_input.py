@@ -238,8 +238,8 @@ _BROKEN: list[tuple[bytes, bytes, str]] = [
     (b"F-1", b'{"flow_id":"F-1","\\ud800":1,"\\ud800":2}', ""),
     (
         b"F-1",
-        b'{"flow_id":"F-1","postbacks":[{"id":"p","on":["new"],"template":"http://a.example/","delay_s":5}]}',
-        "postbacks[0].delay_s: not supported yet",
+        b'{"flow_id":"F-1","postbacks":[{"id":"p","on":["new"],"template":"http://a.example/","delay_s":-5}]}',
+        "postbacks[0].delay_s: -5 is not within",
     ),
     (
         b"F-1",
@@ -323,13 +323,12 @@ async def test_garbage_in_the_internal_topics_is_kept_and_its_neighbours_go_on(
 ) -> None:
     async with installation(kafka, clickhouse, tmp_path) as made, Receiver(answer(200)) as receiver:
         topics = made.settings.topics
+        tier = topics.retries[0].topic.name
         bad = list(_NO_VALUES)
         between = [_request(receiver, f"r-{n}") for n in range(len(bad) + 1)]
         mixed = _envelope(*[value for pair in zip(between, bad, strict=False) for value in pair], between[-1])
         await _write(made, topics.requests.name, *_NO_ENVELOPES, None, mixed, _envelope())
-        await _write(
-            made, topics.retries.name, b"no retry", _envelope(_request(receiver, "again"), b"6"), None
-        )
+        await _write(made, tier, b"no retry", _envelope(_request(receiver, "again"), b"6"), None)
         rows = _envelope(_log_record("row-1"), b'{"logged_at":"\\ud800"}', _log_record("row-2"))
         await _write(made, topics.log.name, b"no rows", None, rows)
         worker = await made.start("outbound,log").ready()

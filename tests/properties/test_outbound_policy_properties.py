@@ -6,17 +6,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.messages.request import Delivery
-from app.outbound.policy import TIER_MS, Failed, RetryAt, next_step, overdue, wait_ms
+from app.outbound.policy import Exhausted, RetryAt, next_step, overdue
 from app.outbound.verdict import Judgement
 from tests.outbound import OCCURRED_AT, request
 
 
-@given(st.text(max_size=50), st.integers(1, 10_000), st.integers(0, 10**9))
-def test_a_wait_is_within_a_fifth_of_its_base(request_id: str, attempt: int, base_ms: int) -> None:
-    assert base_ms * 0.8 - 1 <= wait_ms(request_id, attempt, base_ms) <= base_ms * 1.2 + 1
-
-
-@given(st.integers(1, 30), st.floats(0.001, 200), st.sampled_from(["retry", "throttle"]), st.text(max_size=9))
+@given(
+    st.integers(1, 30),
+    st.floats(0.001, 500_000),
+    st.sampled_from(["retry", "throttle", "auth", "stop"]),
+    st.text(max_size=9),
+)
 def test_what_always_fails_ends_within_its_attempts_and_its_deadline(
     most: int, deadline_s: float, verdict: str, request_id: str
 ) -> None:
@@ -24,8 +24,8 @@ def test_what_always_fails_ends_within_its_attempts_and_its_deadline(
     tried = request(delivery=Delivery(max_attempts=most, deadline_s=deadline_s), request_id=request_id)
     now_ms, attempt = OCCURRED_AT, 1
     while isinstance(step := next_step(tried, told, attempt, now_ms), RetryAt):
-        assert step.at_ms >= now_ms + TIER_MS
+        assert step.at_ms >= now_ms + 4_000
         assert overdue(tried, step.at_ms) is None
         now_ms, attempt = step.at_ms, attempt + 1
-    assert isinstance(step, Failed)
+    assert isinstance(step, Exhausted)
     assert attempt <= most

@@ -21,6 +21,7 @@ _SHELL_FILES = {
     "guard.py",
     "writer.py",
     "retries.py",
+    "tiers.py",
     "memory.py",
     "newest.py",
     "parked.py",

@@ -31,9 +31,9 @@ CONTRACT: dict[str, Any] = {
             "headers": {"Authorization": "Bearer {secret.fb}"},
             "omit_empty": True,
             "mask": True,
-            "delay_s": 0,
+            "delay_s": 90,
             "timeout_s": 10,
-            "retry": {"max_attempts": 12, "deadline_s": 86400},
+            "retry": {"max_attempts": 12, "deadline_s": 86400, "waits_s": [5, 300, 1800]},
             "on_newer": "send",
             "verdict": [{"status": "200", "json": "code", "not": 0, "then": "final"}],
             "rate_limit_per_s": None,
@@ -69,6 +69,7 @@ def test_the_config_of_the_contract_is_read() -> None:
     assert (flow.params, flow.log_skips) == ({"pixel": "123"}, "fired")
     assert (fb.id, fb.name, fb.on, fb.require) == ("fb", "Facebook pixel", ("new",), ("click",))
     assert (fb.timeout_s, fb.max_attempts, fb.deadline_s) == (10, 12, 86400)
+    assert (list(fb.waits_s), fb.delay_s) == ([5, 300, 1800], 90)
     assert [one.field for one in fb.when] == ["geo", "price"]
     assert fb.verdict == (Verdict(then="final", status="200", json="code", not_=(0,)),)
     assert fb.program.host == "graph.facebook.com"
@@ -80,6 +81,7 @@ def test_what_is_left_out_has_the_contract_s_defaults() -> None:
     assert (flow.name, flow.enabled, flow.log_skips) == ("F", True, "fired")
     assert (one.enabled, one.repeat, one.omit_empty, one.mask) == (True, "on_change", False, True)
     assert (one.timeout_s, one.max_attempts, one.deadline_s) == (10.0, 8, 259_200.0)
+    assert (one.waits_s, one.delay_s) == ((), 0.0)
     assert flow_of().postbacks == ()
 
 
@@ -212,10 +214,14 @@ def test_a_flow_is_refused_with_the_place_and_the_reason(
         ({"retry": {"deadline_s": 0}}, ".retry.deadline_s", "no time"),
         ({"retry": {"deadline_s": -1}}, ".retry.deadline_s", "not within"),
         ({"retry": {"max_atempts": 1}}, ".retry.max_atempts", "did you mean max_attempts?"),
-        ({"retry": {"waits_s": [5, 300]}}, ".retry.waits_s", "not supported yet"),
-        ({"delay_s": 5}, ".delay_s", "not supported yet"),
-        ({"delay_s": False}, ".delay_s", "not supported yet"),
-        ({"delay_s": None}, ".delay_s", "not supported yet"),
+        ({"retry": {"waits_s": []}}, ".retry.waits_s", "an empty list"),
+        ({"retry": {"waits_s": 5}}, ".retry.waits_s", "expected a list"),
+        ({"retry": {"waits_s": [5, 0.5]}}, ".retry.waits_s[1]", "0.5 is not within 1 … 2592000 seconds"),
+        ({"retry": {"waits_s": [1] * 101}}, ".retry.waits_s", "101 waits, over the limit of 100"),
+        ({"delay_s": -1}, ".delay_s", "not within"),
+        ({"delay_s": False}, ".delay_s", "expected a number, got a boolean"),
+        ({"delay_s": 61, "retry": {"deadline_s": 60}}, ".delay_s", "61 is beyond retry.deadline_s (60)"),
+        ({"delay_s": 30 * 86_400}, ".delay_s", "is beyond retry.deadline_s (259200)"),
         ({"on_newer": "keep"}, ".on_newer", "send"),
         ({"rate_limit_per_s": 0}, ".rate_limit_per_s", "not supported yet"),
         ({"idempotency_header": "a b"}, ".idempotency_header", "no header name"),
@@ -278,8 +284,8 @@ def test_a_postback_is_refused_with_the_place_and_the_reason(
 
 
 def test_keys_that_nothing_obeys_yet_may_say_that_they_ask_for_nothing() -> None:
-    neutral = {"delay_s": 0, "rate_limit_per_s": None, "sign_with": None, "idempotency_header": None}
-    assert flow_of(postbacks=[postback(**neutral, retry={"waits_s": None})]).postbacks
+    neutral = {"rate_limit_per_s": None, "sign_with": None, "idempotency_header": None}
+    assert flow_of(postbacks=[postback(**neutral)]).postbacks
 
 
 @pytest.mark.parametrize(

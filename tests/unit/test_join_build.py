@@ -90,7 +90,8 @@ def test_a_request_says_everything_that_the_later_stages_need() -> None:
         "https://T.example:8443/{id}|JSON|{\"c\":{click},\"t\":\"{secret.fb}\"}",
         headers={"X-Event": "{event}"},
         timeout_s=3,
-        retry={"max_attempts": 4, "deadline_s": 60},
+        retry={"max_attempts": 4, "deadline_s": 60, "waits_s": [2.5, 9]},
+        delay_s=20.5,
         verdict=[{"status": "200", "json": "code", "not": 0, "then": "final"}],
         mask=False,
         idempotency_header="Idempotency-Key",
@@ -115,10 +116,11 @@ def test_a_request_says_everything_that_the_later_stages_need() -> None:
     assert (origin.requested_at, origin.occurred_at) == (T0, 1_795_445_998_500)
     assert (origin.click_id, origin.price, origin.currency, origin.geo) == ("c-9", 12.5, "usd", "UA")
     assert (origin.tags.utm_source, origin.tags.subid, origin.tags.utm_term) == ("fb", "12", None)
-    assert request.due_at == T0
+    assert request.due_at == T0 + 20_500
     assert (request.attempts, request.replay, request.dry_run) == (0, 0, False)
     delivery = request.delivery
     assert (delivery.timeout_s, delivery.max_attempts, delivery.deadline_s) == (3, 4, 60)
+    assert list(delivery.waits_s) == [2.5, 9]
     assert (delivery.mask, delivery.verdict[0].then) == (False, "final")
     assert (delivery.idempotency_header, delivery.sign_with) == ("Idempotency-Key", "hook")
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from app.outbound import memory as module
 from app.outbound.memory import KEPT_MS, Attempted, Memory, attempted_in
-from app.outbound.retries import due_of
+from app.outbound.retries import dues_of
 
 NOW = 1_764_000_000_000
 
@@ -126,8 +126,8 @@ def test_a_log_record_that_cannot_be_read_hides_none_of_its_neighbours(bad: byte
 @pytest.mark.parametrize("bad", [*UNREADABLE, None, b"", b"null", b"1"])
 def test_an_envelope_that_cannot_be_read_has_no_attempts_and_is_due_at_once(bad: bytes | None) -> None:
     assert list(attempted_in(bad)) == []
-    assert due_of(bad) == 0
+    assert dues_of(bad) == []
 
 
 def test_a_retry_that_cannot_be_read_lets_its_neighbours_wait() -> None:
-    assert due_of(b'[{"due_at":7},{"due_at":"soon"},{"due_at":9},5]') == 9
+    assert dues_of(b'[{"due_at":7},{"due_at":"soon"},{"due_at":9},5]') == [7, 0, 9, 0]

@@ -96,18 +96,19 @@ def sample() -> dict[str, Any]:
     return told
 
 
+_BAD_WAITS = [[], [0.5], [5, "5"], 5, None, [5, 30 * 86_400 + 1], [1] * 101]
 WRONG: dict[str, list[Any]] = {
     "on": [[], "new", ["sale"], [1]],
     "template": ["", 5, None],
     "timeout_s": [0, 31, "10", True],
-    "retry": [{"max_attempts": 0}, {"deadline_s": 0}, {"waits_s": [1]}, {"x": 1}],
+    "retry": [{"max_attempts": 0}, {"deadline_s": 0}, {"x": 1}, *({"waits_s": w} for w in _BAD_WAITS)],
     "when": [{"country": "UA"}, {"geo": []}, {"geo": {"min": "1"}}, []],
     "verdict": [[{"status": "200"}], [{"status": "2x", "then": "ok"}], [{"status": 200, "then": "good"}], {}],
     "headers": [{"a b": "x"}, {"A": 1}, []],
     "repeat": ["never", None],
     "enabled": ["yes", 1, None],
     "require": ["click"],
-    "delay_s": [5, False],
+    "delay_s": [-1, False, "5", None, 30 * 86_400 + 1],
     "on_newer": ["keep", None],
     "rate_limit_per_s": [5],
     "idempotency_header": ["a b", 1, "X: 1"],
@@ -134,12 +135,13 @@ def test_what_the_schema_of_a_config_refuses_the_reader_refuses_too(key: str, va
         ("on", ["wait", "goal:a b", "price", "any"]),
         ("timeout_s", 1),
         ("timeout_s", 29.5),
-        ("retry", {"max_attempts": 1, "deadline_s": 0.5, "waits_s": None}),
+        ("retry", {"max_attempts": 1, "deadline_s": 0.5, "waits_s": [1, 2.5, 30 * 86_400]}),
         ("when", {"geo": None, "tag.x": [1, "a", None, True], "meta.y": {"not": "z", "min": 1}}),
         ("verdict", [{"status": 200, "header": "X-A", "is": [None], "then": "stop"}]),
         ("verdict", [{"match": "ok", "then": "ok"}, {"json": "a", "is": "1", "not": 2, "then": "auth"}]),
         ("name", ""),
         ("delay_s", 0),
+        ("delay_s", 90.5),
         ("on_newer", "send"),
         ("on_newer", "drop"),
         ("sign_with", None),

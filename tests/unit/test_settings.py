@@ -85,6 +85,8 @@ def test_a_worker_is_named_after_its_machine_when_nothing_names_it(monkeypatch: 
         ("SECRETS_DIR", "/", "secrets_dir", Path("/")),
         ("MAX_IN_FLIGHT", "1", "max_in_flight", 1),
         ("MAX_PER_HOST", "65536", "max_per_host", 65_536),
+        ("RETRY_DELAYS", "1s, 90s,2m,1d", "retry_delays", ("1s", "90s", "2m", "1d")),
+        ("RETRY_AFTER_MAX_S", "60", "retry_after_max_s", 60),
         ("LEAD_TTL_DAYS", "1", "lead_ttl_days", 1),
         ("LOG_TTL_DAYS", "365", "log_ttl_days", 365),
         ("REQUESTS_RETENTION_DAYS", "14", "requests_retention_days", 14),
@@ -104,7 +106,7 @@ def test_networks_are_read_with_and_without_a_mask() -> None:
     assert networks == tuple(map(ipaddress.ip_network, ("127.0.0.0/8", "10.1.2.3/32", "fd00::/8")))
 
 
-_COUNTS = ("PARTITIONS", "REPLICATION", "MAX_IN_FLIGHT", "MAX_PER_HOST")
+_COUNTS = ("PARTITIONS", "REPLICATION", "MAX_IN_FLIGHT", "MAX_PER_HOST", "RETRY_AFTER_MAX_S")
 _DAYS = ("LEAD_TTL_DAYS", "LOG_TTL_DAYS", "REQUESTS_RETENTION_DAYS")
 
 
@@ -120,6 +122,9 @@ _DAYS = ("LEAD_TTL_DAYS", "LOG_TTL_DAYS", "REQUESTS_RETENTION_DAYS")
         *(("WEB", text, "host:port") for text in ("8080", ":8080", "h:", "h:70000", "h:²", "::1:8080")),
         *(("PREFIX", text, "up to 100 of") for text in ("a/b", "ключ", "a b", "x" * 101)),
         *(("WORKER", text, "up to 100 of") for text in ("a/b", "../w", "x" * 101)),
+        *(("RETRY_DELAYS", text, "the shortest first, such as 5s,1m,10m,1h,6h")
+          for text in ("5", "0s", "5s,", "1m,5s", "60s,1m", "5s,31d", "1.5s", "-1s", "1s 2s", "٥s",
+                       "1s,2s,3s,4s,5s,6s,7s,8s,9s,10s,11s")),
         *((name, text, "no name") for name in ("PREFIX", "WORKER") for text in (".", "..")),
         ("SENDING", "off", "on, dry-run"),
         ("LOG_FORMAT", "JSON", "json, console"),
