@@ -90,19 +90,23 @@ def environment() -> dict[str, str]:
         raise SettingsFault(f"the file .env cannot be read: {error}") from error
 
 
+def names() -> list[str]:
+    """The names of all settings without `POSTBACKS_`, also of those that nothing obeys yet."""
+    read = Reader({f"{PREFIX}WORKER": "w"})
+    _read(read)
+    return sorted({*read.names, *UNSUPPORTED})
+
+
 def strangers(environ: Mapping[str, str]) -> list[str]:
     """A sentence for each `POSTBACKS_…` variable that is no setting, with the setting nearest to it."""
     from difflib import get_close_matches  # late: only for a person who mistyped
 
-    read = Reader({f"{PREFIX}WORKER": "w"})
-    _read(read)
+    known = names()
     found = []
     for variable in sorted(environ):
         name = variable.removeprefix(PREFIX)
-        if not variable.startswith(PREFIX) or name in read.names or _NOT_SETTINGS.fullmatch(name):
-            continue
-        if name not in UNSUPPORTED:
-            near = get_close_matches(name, sorted(read.names), n=1, cutoff=0.0)[0]
+        if variable.startswith(PREFIX) and name not in known and not _NOT_SETTINGS.fullmatch(name):
+            near = get_close_matches(name, known, n=1, cutoff=0.0)[0]
             found.append(f"{variable} is no setting and changes nothing; did you mean {PREFIX}{near}?")
     return found
 

@@ -16,9 +16,27 @@ from app.queries.filters import OUTCOMES, TAGS, FilterFault, Filters, codes_of, 
 MAX_EXECUTION_S = 60.0
 _Got = TypeVar("_Got")
 
-FlowOption = Annotated[str | None, typer.Option("--flow", help="Flow id; * holds the global postbacks.")]
+FlowOption = Annotated[
+    str | None, typer.Option("--flow", help="The flow that holds the postback; * holds the global ones.")
+]
+LeadFlowOption = Annotated[
+    str | None, typer.Option("--lead-flow", help="The lead's own flow: what * sent for its leads too.")
+]
 PostbackOption = Annotated[str | None, typer.Option("--postback", help="Postback id.")]
+LeadOption = Annotated[str | None, typer.Option("--lead", help="Lead id.")]
+ClickOption = Annotated[str | None, typer.Option("--click", help="Click id.")]
 HostOption = Annotated[str | None, typer.Option("--host", help="Receiver's host.")]
+OutcomeOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--outcome", help=f"{', '.join(OUTCOMES)}; may be given again.", autocompletion=lambda: list(OUTCOMES)
+    ),
+]
+CodeOption = Annotated[str | None, typer.Option("--code", help="HTTP status of the answer: 404 or 5xx.")]
+EventOption = Annotated[
+    str | None, typer.Option("--event", help="What the postback reacted to: approve, goal:1.")
+]
+TextOption = Annotated[str | None, typer.Option("--text", help="In link, bodies, error or reason.")]
 TagOption = Annotated[list[str] | None, typer.Option("--tag", help=f"NAME=VALUE, of {', '.join(TAGS)}.")]
 SinceOption = Annotated[str | None, typer.Option("--since", help="2h or 7d (ago), or 2026-11-24T15:00:00Z.")]
 UntilOption = Annotated[str | None, typer.Option("--until", help="Likewise; not included.")]

@@ -2,25 +2,39 @@
 
 from __future__ import annotations
 
+import inspect
+import os
 import sys
 from collections.abc import Callable
+from textwrap import fill
 from typing import Annotated, Any, NoReturn
 
 import typer
+from typer.exceptions import Abort, TyperException
 
 from app.cli.clickhouse import clickhouse_failures_told
 from app.cli.ending import fail, kafka_told, reach_kafka, run_async, settings_told
+from app.cli.flags import FLAGS, OPEN_FLAGS, environment_of, parameters
 from app.cli.flows import flows_app
+from app.cli.leads import leads_app
 from app.cli.logs import logs_app
 from app.cli.parking import discard, park, release
 from app.cli.schema import schema
 from app.cli.stats import stats
 from app.settings import Settings, SettingsFault, environment, load, strangers
 
+_EPILOG = f"""\
+Example: postbacks preview --template 'https://track.er/pb?c={{click}}' --set click.id=c-9
+
+\b
+Settings are read from flags before the command (postbacks --kafka host:9092 worker),
+from the environment (POSTBACKS_KAFKA) and from .env; README.md tells what they do:
+{fill(" ".join(OPEN_FLAGS), 76, break_on_hyphens=False)}
+"""
 app = typer.Typer(
     name="postbacks",
     help="Lead events in, postbacks out, a row for everything.",
-    epilog="Example: postbacks preview --template 'https://track.er/pb?c={click}' --set click.id=c-9",
+    epilog=_EPILOG,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
@@ -31,23 +45,72 @@ embedded_app = typer.Typer(
     no_args_is_help=True,
 )
 app.add_typer(flows_app, name="flows")
+app.add_typer(leads_app, name="leads")
 app.add_typer(logs_app, name="logs")
 app.add_typer(embedded_app, name="embedded")
+_INTERRUPTED = 130  # typer's word for Ctrl-C; ours is 1: it was not done
 _ITS_OWN_ARGUMENTS = {"allow_extra_args": True, "ignore_unknown_options": True}
 
 
-def run() -> None:
-    """Run the command line; settings that cannot be used end with status 2."""
+def run() -> NoReturn:
+    """Run the command line; wrong use and settings that cannot be used end with status 2."""
     try:
-        app()
+        status = app(standalone_mode=False)
     except SettingsFault as fault:
         fail(str(fault), status=2)
+    except TyperException as error:
+        _fail_of_use(error)
+    except Abort:
+        status = 1
+    sys.exit(1 if status == _INTERRUPTED else status)
+
+
+def _fail_of_use(error: TyperException) -> NoReturn:
+    text, context = error.format_message(), getattr(error, "ctx", None)
+    if text.startswith("Usage:"):  # a group without a command: its help
+        print(text, file=sys.stderr)
+        sys.exit(2)
+    path = context.command_path if context else "postbacks"
+    option = getattr(error, "option_name", "")
+    if option in FLAGS and path != "postbacks":
+        fail(f"{option} is a setting: it stands before the command, postbacks {option} …", status=2)
+    end = "" if text.endswith(("?", ".")) else "."
+    fail(f"{text[:1].lower()}{text[1:]}{end} See {path} --help", status=2)
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        from importlib.metadata import version
+
+        print(f"postbacks {version('postbacks')}")
+        raise typer.Exit
+
+
+@app.callback()
+def settings_before_the_command(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+    **given: str | None,
+) -> None:
+    """Put what was given as flags into the environment, above what is there."""
+    os.environ |= environment_of(given)
+
+
+_read = inspect.signature(settings_before_the_command, eval_str=True)
+settings_before_the_command.__signature__ = _read.replace(  # type: ignore[attr-defined]
+    parameters=[_read.parameters["version"], *parameters()]
+)
 
 
 @app.command()
 def worker(
     role: Annotated[
-        str, typer.Option(help="join, outbound, log, web (several with commas), or all.")
+        str,
+        typer.Option(
+            help="join, outbound, log, web (several with commas), or all.",
+            autocompletion=lambda: ["all", "join", "log", "outbound", "web"],
+        ),
     ] = "all",
 ) -> None:
     """Run agents until SIGTERM or Ctrl-C.

@@ -11,7 +11,8 @@ from typing import Annotated, Any
 import typer
 
 from app.cli.ending import fail, run_async, settings_told
-from app.cli.printing import JsonOption, console, print_json, visible
+from app.cli.printing import JsonOption, print_json
+from app.cli.tables import Column, print_table
 from app.flows.config import FlowFault, parse
 from app.flows.lint import lint
 from app.kit.reader import Reader
@@ -27,6 +28,14 @@ flows_app = typer.Typer(
 
 Flows = dict[str, tuple[bytes, int]]
 """Configs as they were written and their versions, by flow id."""
+_LISTED = (
+    Column("flow", least=8),
+    Column("name", rank=1, least=8),
+    Column("version", rank=2, right=True),
+    Column("state", least=16),
+    Column("postbacks", rank=3, least=12),
+    Column("parked", rank=1, least=8),
+)
 Files = Annotated[list[Path], typer.Argument(help="JSON files, one flow each; - is standard input.")]
 FlowId = Annotated[str, typer.Argument(help="Flow id; * holds the global postbacks.")]
 
@@ -84,13 +93,17 @@ def list_flows(as_json: JsonOption = False) -> None:
     if as_json:
         print_json(rows)
         return
-    from rich.table import Table
-
-    table = Table("flow", "name", "version", "state", "postbacks", "parked", box=None)
-    for row in rows:
-        texts = (row["flow_id"], row["name"], str(row["version"]), row["state"])
-        table.add_row(*map(visible, (*texts, ", ".join(row["postbacks"]), ", ".join(row["parked"]))))
-    console().print(table)
+    print_table(
+        _LISTED,
+        [
+            (
+                *(str(row[name]) for name in ("flow_id", "name", "version", "state")),
+                ", ".join(row["postbacks"]),
+                ", ".join(row["parked"]),
+            )
+            for row in rows
+        ],
+    )
 
 
 @flows_app.command("show")

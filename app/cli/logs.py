@@ -4,25 +4,31 @@ from __future__ import annotations
 
 import sys
 from dataclasses import asdict
-from datetime import datetime
 from typing import Annotated, Any
 
 import typer
 
 from app.cli.clickhouse import (
     MAX_EXECUTION_S,
+    ClickOption,
+    CodeOption,
+    EventOption,
     FlowOption,
     HostOption,
+    LeadFlowOption,
+    LeadOption,
+    OutcomeOption,
     PostbackOption,
     SinceOption,
     TagOption,
+    TextOption,
     UntilOption,
     ask,
     filters_of,
 )
 from app.cli.ending import fail
-from app.cli.printing import JsonOption, console, print_json, visible
-from app.queries.filters import OUTCOMES
+from app.cli.printing import JsonOption, console, moment, number, print_json, visible
+from app.cli.tables import Column, print_table
 from app.queries.rows import Listed, Shown
 
 logs_app = typer.Typer(
@@ -35,17 +41,16 @@ logs_app = typer.Typer(
 @logs_app.command("list")
 def list_command(
     flow: FlowOption = None,
+    lead_flow: LeadFlowOption = None,
     postback: PostbackOption = None,
-    lead: Annotated[str | None, typer.Option(help="Lead id.")] = None,
-    click: Annotated[str | None, typer.Option(help="Click id.")] = None,
+    lead: LeadOption = None,
+    click: ClickOption = None,
     host: HostOption = None,
-    outcome: Annotated[
-        list[str] | None, typer.Option(help=f"{', '.join(OUTCOMES)}; may be given again.")
-    ] = None,
-    code: Annotated[str | None, typer.Option(help="HTTP status of the answer: 404 or 5xx.")] = None,
-    event: Annotated[str | None, typer.Option(help="What the postback reacted to: approve, goal:1.")] = None,
+    outcome: OutcomeOption = None,
+    code: CodeOption = None,
+    event: EventOption = None,
     tag: TagOption = None,
-    text: Annotated[str | None, typer.Option(help="In link, bodies, error or reason.")] = None,
+    text: TextOption = None,
     since: SinceOption = None,
     until: UntilOption = None,
     limit: Annotated[int, typer.Option(min=1, max=10_000, help="Rows at most.")] = 50,
@@ -59,8 +64,8 @@ def list_command(
     from app.queries.log import list_rows
 
     filters = filters_of(
-        flow=flow, postback=postback, lead=lead, click=click, host=host, event=event, text=text,
-        outcomes=outcome, code=code, tags=tag, since=since, until=until,
+        flow=flow, lead_flow=lead_flow, postback=postback, lead=lead, click=click, host=host, event=event,
+        text=text, outcomes=outcome, code=code, tags=tag, since=since, until=until,
     )  # fmt: skip
     page = ask(
         lambda client: list_rows(client, filters, limit=limit, before=before, max_execution_s=MAX_EXECUTION_S)
@@ -71,6 +76,35 @@ def list_command(
         _print_list(page.rows)
     if page.next and not as_json:
         print(f"more: --before {page.next}", file=sys.stderr)
+
+
+@logs_app.command("tail")
+def tail_command(
+    flow: FlowOption = None,
+    lead_flow: LeadFlowOption = None,
+    postback: PostbackOption = None,
+    lead: LeadOption = None,
+    click: ClickOption = None,
+    host: HostOption = None,
+    outcome: OutcomeOption = None,
+    code: CodeOption = None,
+    event: EventOption = None,
+    tag: TagOption = None,
+    text: TextOption = None,
+    last: Annotated[int, typer.Option(min=0, max=10_000, help="How many of the newest to begin with.")] = 10,
+    as_json: JsonOption = False,
+) -> None:
+    """Rows as they come, until Ctrl-C.
+
+    Example: postbacks logs tail --flow F-7 --outcome failed --outcome retrying
+    """
+    from app.cli.tail import follow
+
+    filters = filters_of(
+        flow=flow, lead_flow=lead_flow, postback=postback, lead=lead, click=click, host=host, event=event,
+        text=text, outcomes=outcome, code=code, tags=tag,
+    )  # fmt: skip
+    follow(filters, last=last, as_json=as_json)
 
 
 @logs_app.command("show")
@@ -98,26 +132,36 @@ def show_command(
         _print_shown(rows)
 
 
-def _print_list(rows: list[Listed]) -> None:
-    from rich.table import Table
+_LISTED = (
+    Column("time", rank=2),
+    Column("outcome"),
+    Column("flow", rank=8, least=6),
+    Column("postback", rank=5, least=8),
+    Column("event", rank=4, least=7),
+    Column("lead", rank=1, least=8),
+    Column("host", rank=7, least=10),
+    Column("code", rank=3, right=True),
+    Column("try", rank=9, right=True),
+    Column("ms", rank=10, right=True),
+    Column("reason", rank=6, least=16),
+    Column("request"),
+)
 
-    table = Table("time", "outcome", "flow", "postback", "event", "lead", "host", box=None)
-    for name in ("code", "try", "ms"):
-        table.add_column(name, justify="right")
-    table.add_column("reason")
-    table.add_column("request", no_wrap=True)
-    for row in rows:
-        table.add_row(
-            _time(row.logged_at),
-            row.outcome,
-            *map(visible, (row.flow_id, row.postback_id, row.event, row.lead_id, row.host)),
-            _number(row.response_status),
-            _number(row.attempt or None),
-            _number(row.duration_ms),
-            visible(row.reason or row.error),
-            visible(row.request_id or row.attempt_id),
-        )
-    console().print(table)
+
+def _print_list(rows: list[Listed]) -> None:
+    print_table(
+        _LISTED,
+        [
+            (
+                moment(row.logged_at)[:19],
+                *(row.outcome, row.flow_id, row.postback_id, row.event, row.lead_id, row.host),
+                *map(number, (row.response_status, row.attempt or None, row.duration_ms)),
+                row.reason or row.error,
+                row.request_id or row.attempt_id,
+            )
+            for row in rows
+        ],
+    )
 
 
 def _print_shown(rows: list[Shown]) -> None:
@@ -129,7 +173,7 @@ def _print_shown(rows: list[Shown]) -> None:
     for row in rows:
         out.print()
         kind = f"attempt {row.attempt}" if row.attempt else "no attempt"
-        out.print(f"[bold]{kind}: {row.outcome}[/bold]  {_time(row.logged_at)}  {visible(row.reason)}")
+        out.print(f"[bold]{kind}: {row.outcome}[/bold]  {moment(row.logged_at)}  {visible(row.reason)}")
         for line in _lines(row):
             out.print(f"  {line}", soft_wrap=True)
 
@@ -140,20 +184,12 @@ def _lines(row: Shown) -> list[str]:
     lines += [f"{visible(name)}: {visible(value)}" for name, value in row.request_headers.items()]
     lines += [visible(row.request_body)] if row.request_body else []
     if row.response_status is not None:
-        lines.append(f"→ {row.response_status} in {_number(row.duration_ms)} ms")
+        lines.append(f"→ {row.response_status} in {number(row.duration_ms)} ms")
     lines += [f"→ {visible(name)}: {visible(value)}" for name, value in row.response_headers.items()]
     lines += [f"→ {visible(row.response_body)}"] if row.response_body else []
     lines += [f"error: {visible(row.error)}"] if row.error else []
     if row.verdict:
         lines.append(f"verdict: {visible(row.verdict)}" + (f" by {visible(row.rule)}" if row.rule else ""))
     if row.next_attempt_at:
-        lines.append(f"next attempt {_time(row.next_attempt_at)}")
+        lines.append(f"next attempt {moment(row.next_attempt_at)}")
     return lines
-
-
-def _time(moment: datetime) -> str:
-    return moment.strftime("%Y-%m-%d %H:%M:%S.%f")[:-3]
-
-
-def _number(value: float | None) -> str:
-    return "" if value is None else f"{value:g}" if value < 1 else f"{value:.0f}"

@@ -94,10 +94,13 @@ def schemas() -> dict[str, Schema]:
 
 
 def schema(
-    name: Annotated[str | None, typer.Argument(help="The schema to print; all without it.")] = None,
+    name: Annotated[
+        str | None,
+        typer.Argument(help="The schema to print; all without it.", autocompletion=lambda: list(schemas())),
+    ] = None,
     out: Annotated[Path | None, typer.Option(help="Write NAME.json into this folder instead.")] = None,
 ) -> None:
-    """JSON Schemas of the topics' values, for producers in any language.
+    """JSON Schemas of the topics' values.
 
     Example: postbacks schema lead-event
     """

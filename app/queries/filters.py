@@ -27,11 +27,13 @@ class FilterFault(ValueError):
 class Filters:
     """All must hold; None or empty asks for nothing.
 
+    `flow` holds the postback (`*` for a global one), `lead_flow` is the lead's own.
     `codes` is the first and last HTTP status of the answer, `text` is looked for in link, bodies, error and
     reason without regard to case, the times are those of the row (`logged_at`), `until_ms` excluded.
     """
 
     flow: str | None = None
+    lead_flow: str | None = None
     postback: str | None = None
     lead: str | None = None
     click: str | None = None
@@ -55,6 +57,7 @@ class Where:
 
 _SAME = {
     "flow": "flow_id = {flow:String}",
+    "lead_flow": "lead_flow_id = {lead_flow:String}",
     "postback": "postback_id = {postback:String}",
     "lead": "lead_id = {lead:String}",
     "click": "click_id = {click:String}",
@@ -95,7 +98,7 @@ def where_stats(filters: Filters) -> Where:
 
     Raises `FilterFault` for any other filter. An hour counts when any of it lies in the times.
     """
-    for name in ("lead", "click", "event", "text", "outcomes", "codes"):
+    for name in ("lead_flow", "lead", "click", "event", "text", "outcomes", "codes"):
         if getattr(filters, name):
             raise FilterFault(f"the statistics know no {name}; ask `logs list` for it")
     found = {name: sql for name, sql in _SAME.items() if getattr(filters, name)}

@@ -12,7 +12,7 @@ from typing import Any
 from app.queries.filters import FilterFault, Filters, where_log
 from app.queries.rows import Listed, Shown
 
-_LISTED = ", ".join(field.name for field in fields(Listed))
+LISTED = ", ".join(field.name for field in fields(Listed))
 _SHOWN = ", ".join(field.name for field in fields(Shown))
 _NEWEST_FIRST = "logged_at DESC, log_partition DESC, log_offset DESC, log_index DESC"
 _OLDEST_FIRST = "logged_at, log_partition, log_offset, log_index"
@@ -51,7 +51,7 @@ async def list_rows(
     also = {} if before is None else {"before": (_BEFORE, _parameters_of(before))}
     where = where_log(filters, also=also)
     sql = (
-        f"SELECT {_LISTED} FROM postback_log FINAL {where.sql} "  # noqa: S608 - fixed pieces, bound values
+        f"SELECT {LISTED} FROM postback_log FINAL {where.sql} "  # noqa: S608 - fixed pieces, bound values
         f"ORDER BY {_NEWEST_FIRST} LIMIT {{limit:UInt32}}"
     )
     result = await client.query(
@@ -83,7 +83,7 @@ async def rows_of_lead(
 ) -> list[Listed]:
     """The newest `limit` rows of one lead, in the order in which they came about."""
     sql = (
-        f"SELECT {_LISTED} FROM postback_log FINAL WHERE lead_id = {{id:String}} "  # noqa: S608 - likewise
+        f"SELECT {LISTED} FROM postback_log FINAL WHERE lead_id = {{id:String}} "  # noqa: S608 - likewise
         f"ORDER BY {_NEWEST_FIRST} LIMIT {{limit:UInt32}}"
     )
     result = await client.query(

@@ -18,7 +18,9 @@ class Listed:
     flow_id: str
     postback_id: str
     event: str
+    event_id: str
     lead_id: str
+    lead_seq: int
     click_id: str
     request_id: str
     attempt: int

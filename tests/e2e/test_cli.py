@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
+import shlex
 import socket
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -26,8 +30,8 @@ def shell(tmp_path: Path) -> Shell:
 
 _COMMANDS = [
     *("", "worker", "migrate", "preview", "schema", "stats", "flows", "flows apply", "flows lint"),
-    *("flows list", "flows show", "flows delete", "logs", "logs list", "logs show"),
-    *("park", "release", "discard", "embedded", "embedded clickhouse"),
+    *("flows list", "flows show", "flows delete", "logs", "logs list", "logs show", "logs tail"),
+    *("leads", "leads send", "leads show", "park", "release", "discard", "embedded", "embedded clickhouse"),
 ]
 
 
@@ -59,6 +63,109 @@ def test_wrong_use_is_status_2_and_a_word_on_standard_error(shell: Shell, argume
     done = shell.run(*arguments)
     assert done.returncode == 2, done
     assert done.stderr
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("wroker", ("'worker'", "postbacks --help")),
+        ("flows aply x", ("'apply'", "postbacks flows --help")),
+        ("worker --rolle all", ("--rolle", "--role", "postbacks worker --help")),
+        ("stats --limit 0", ("--limit", "postbacks stats --help")),
+        ("--kafak k:9092 worker", ("--kafak", "--kafka")),
+        ("worker --kafka k:9092", ("--kafka is a setting", "before the command")),
+        ("--kafka", ("--kafka", "argument")),
+        ("--view-token sesame worker", ("--view-token", "POSTBACKS_VIEW_TOKEN", ".env")),
+        ("--clickhouse http://me:sesame@h/d stats", ("--clickhouse", "POSTBACKS_CLICKHOUSE", ".env")),
+    ],
+)
+def test_wrong_use_is_one_line_that_says_what_was_meant(
+    shell: Shell, line: str, words: tuple[str, ...]
+) -> None:
+    done = shell.run(*line.split())
+    one_line(done, 2, *words)
+    assert "sesame" not in done.stderr
+
+
+def test_a_setting_before_the_command_stands_above_the_environment_and_the_dotenv_file(shell: Shell) -> None:
+    (shell.folder / ".env").write_text("POSTBACKS_KAFKA=127.0.0.1:3\nPOSTBACKS_PREFIX=file\n")
+    done = shell.run("--kafka", "127.0.0.1:2", "flows", "list", POSTBACKS_KAFKA="127.0.0.1:4")
+    one_line(done, 1, "Kafka at 127.0.0.1:2 ")
+    one_line(shell.run("--partitions=many", "flows", "list"), 2, "POSTBACKS_PARTITIONS", "many")
+    assert shell.run("--data-dir", "d", "preview", "--template", "https://t.er/{id}").returncode == 0
+
+
+def test_help_names_every_setting_that_may_be_a_flag(shell: Shell) -> None:
+    told = shell.run("--help").stdout
+    assert {"--kafka", "--clickhouse", "--data-dir", "--max-in-flight"} <= set(told.split())
+    assert "--view-token" not in told
+    assert shell.run("--version").stdout.startswith("postbacks 0.")
+
+
+def test_help_starts_without_kafka_http_and_clickhouse(shell: Shell) -> None:
+    done = shell.run("--help", PYTHONPROFILEIMPORTTIME="1")
+    slow = {"faust", "aiokafka", "aiohttp", "clickhouse_connect", "rich"}
+    imported = {line.rpartition("|")[2].strip().partition(".")[0] for line in done.stderr.splitlines()}
+    assert "typer" in imported
+    assert not imported & slow
+
+
+_COMPLETE = """
+eval "$(postbacks --show-completion)"
+complete -p postbacks
+for words in {lines}; do
+    IFS=' ' read -r -a COMP_WORDS <<< "$words"
+    [[ $words == *' ' ]] && COMP_WORDS+=('')
+    COMP_CWORD=$((${{#COMP_WORDS[@]}} - 1))
+    _postbacks_completion postbacks
+    echo "${{COMPREPLY[*]}}"
+done
+"""
+
+
+def test_bash_completes_commands_options_and_their_values(shell: Shell) -> None:
+    lines = [
+        *("postbacks wo", "postbacks flows ", "postbacks --kafka k:1 leads s", "postbacks --cl"),
+        *("postbacks logs list --out", "postbacks logs tail --outcome d", "postbacks schema lead-event"),
+    ]
+    script = _COMPLETE.format(lines=" ".join(map(shlex.quote, lines)))
+    environ = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+    done = subprocess.run(
+        ["bash", "--norc", "-c", script],
+        capture_output=True, text=True, timeout=50, env=environ, cwd=shell.folder, check=True,
+    )  # fmt: skip
+    assert done.stderr == ""
+    registered, *completed = done.stdout.splitlines()
+    assert registered.endswith("_postbacks_completion postbacks")
+    assert completed == [
+        "worker",
+        "apply lint list show delete",
+        "send show",
+        "--clickhouse --clickhouse-cluster",
+        "--outcome",
+        "delivered discarded",
+        "lead-event lead-events-rejected",
+    ]
+
+
+def test_a_file_of_events_with_wrong_lines_is_refused_before_anything_is_asked(shell: Shell) -> None:
+    good = json.dumps({"event_id": "e", "lead_id": "L", "flow_id": "F", "status": "new"})
+    bad = '{"event_id": "e", "lead_id": "L", "price": "12"}'
+    (shell.folder / "events.jsonl").write_text(f"{good}\n{bad}\n{{}}\n")
+    for done, name in (
+        (shell.run("leads", "send", "events.jsonl"), "events.jsonl"),
+        (shell.run("leads", "send", "-", stdin=f"{good}\n{bad}\n{{}}\n"), "-"),
+    ):
+        assert (done.returncode, done.stdout) == (2, "")
+        assert done.stderr.splitlines() == [
+            f"postbacks: {name}:2: price: expected a number, got a text",
+            f"postbacks: {name}:3: event_id: missing",
+            f"postbacks: {name}: 2 of 3 lines are wrong, nothing was sent; --skip-bad sends the rest",
+        ]
+    (shell.folder / "many.jsonl").write_text("{}\n" * 1000)
+    told = shell.run("leads", "send", "many.jsonl").stderr.splitlines()
+    assert (len(told), told[20]) == (22, "postbacks: many.jsonl: and 980 more")
+    one_line(shell.run("leads", "send", "missing.jsonl"), 2, "missing.jsonl", "No such file")
 
 
 def test_schema_prints_one_schema_or_all(shell: Shell) -> None:
@@ -144,10 +251,12 @@ def deaf() -> Iterator[str]:
 
 
 @pytest.mark.parametrize(
-    "command", ["worker", "migrate", "flows list", "flows delete F-7", "flows apply f.json"]
+    "command",
+    ["worker", "migrate", "flows list", "flows delete F-7", "flows apply f.json", "leads send e.jsonl"],
 )
 def test_a_kafka_that_is_away_is_one_line_within_seconds(shell: Shell, command: str) -> None:
     shell.write("f.json", _FLOW)
+    shell.write("e.jsonl", {"event_id": "e", "lead_id": "L"})
     one_line(shell.run(*command.split()), 1, "Kafka at 127.0.0.1:1", "POSTBACKS_KAFKA")
 
 
@@ -158,7 +267,7 @@ def test_a_kafka_that_never_answers_is_one_line_within_seconds(shell: Shell, dea
     assert time.monotonic() - started < 25  # a client of Kafka left alone waits longer than this
 
 
-@pytest.mark.parametrize("command", ["logs list", "logs show x", "stats"])
+@pytest.mark.parametrize("command", ["logs list", "logs show x", "logs tail", "leads show x", "stats"])
 def test_a_clickhouse_that_is_away_is_one_line(shell: Shell, command: str) -> None:
     done = shell.run(*command.split())
     one_line(done, 1, "ClickHouse at http://127.0.0.1:1/x", "POSTBACKS_CLICKHOUSE")

@@ -19,6 +19,7 @@ import pytest
 import typer
 
 from app.cli.commands import app
+from app.cli.flags import FLAGS
 from app.flows.config import parse
 from app.flows.lint import lint
 from app.join.build import Source, Terms, join
@@ -82,6 +83,8 @@ def test_lint_has_nothing_to_say_about_the_flow(folder: Path) -> None:
 @pytest.mark.parametrize("words", _POSTBACKS, ids=" ".join)
 def test_every_command_and_option_exists(words: list[str]) -> None:
     command: Any = typer.main.get_command(app)
+    while words and words[0] in FLAGS:
+        words = words[2:]
     while words and (below := getattr(command, "commands", None)):
         assert words[0] in below, f"there is no command {words[0]}"
         command, words = below[words[0]], words[1:]
