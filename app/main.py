@@ -24,8 +24,11 @@ from app.kit.logs import logger
 from app.kit.secrets import Secrets
 from app.log.agent import Log
 from app.outbound.agent import Outbound
+from app.outbound.connections import tls_context
 from app.outbound.courier import Courier
 from app.outbound.guard import Guard
+from app.outbound.source import Source
+from app.outbound.tunnel import Proxy
 from app.settings import Settings
 from app.stream.faust_app import RoleApp, new_app
 from app.stream.kafka import new_producer
@@ -100,9 +103,24 @@ def _role(name: str, settings: Settings, producer: Any, secrets: Secrets, stack:
     if name == "join":
         return Join(settings, app, producer, secrets)
     if name == "outbound":
-        courier = Courier(secrets, Guard(settings.allow_networks).open_socket)
-        return Outbound(settings, app, producer, secrets, courier)
+        return Outbound(settings, app, producer, secrets, new_courier(settings, secrets))
     return Log(settings, app, producer)
+
+
+def new_courier(settings: Settings, secrets: Secrets) -> Courier:
+    """The courier of the settings, guard, source address and proxy at work. Raises `StartFault`."""
+    source = Source(settings.source_addresses)
+    try:
+        source.check()
+    except OSError as error:
+        raise StartFault(
+            f"POSTBACKS_SOURCE_ADDRESS: {error.filename} cannot be bound on this machine ({error.strerror}); "
+            "ip address lists what it has"
+        ) from error
+    guard = Guard(settings.allow_networks, source.open_socket)
+    link = settings.proxy
+    proxy = Proxy(link, guard.check, source.open_socket, tls_context()) if link else None
+    return Courier(secrets, guard.open_socket, proxy=proxy)
 
 
 async def _run(settings: Settings, roles: Sequence[Role], stop: asyncio.Event, stack: AsyncExitStack) -> None:

@@ -1,8 +1,8 @@
 """Settings: read once from the environment, checked, and passed on as one value.
 
 Every field that is a time or a size has its unit in its name. A wrong setting stops the start with its
-name and why (`SettingsFault`), and so does one that nothing obeys yet: a proxy that is quietly not used
-sends from the wrong address. No message repeats what may hold a password.
+name and why (`SettingsFault`), and so does one that nothing obeys yet: a schedule that is quietly not kept
+sends at the wrong time. No message repeats what may hold a password.
 """
 
 from __future__ import annotations
@@ -13,17 +13,24 @@ import socket
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
 from app.kit.dotenv import read_dotenv
-from app.kit.reader import PREFIX, Network, Reader, SettingsFault
+from app.kit.reader import PREFIX, Address, Network, Reader, SettingsFault
 from app.topics import Topics, topics_of
 
-__all__ = ["KafkaAuth", "Network", "Settings", "SettingsFault", "environment", "load", "strangers"]
+__all__ = [
+    "KafkaAuth",
+    "Network",
+    "ProxyLink",
+    "Settings",
+    "SettingsFault",
+    "environment",
+    "load",
+    "strangers",
+]
 
-UNSUPPORTED = (
-    *("PROXY", "SOURCE_ADDRESS", "CLICKHOUSE_CLUSTER"),
-    *("FLOWS_DIR", "TOKEN", "INBOUND"),
-)
+UNSUPPORTED = ("CLICKHOUSE_CLUSTER", "FLOWS_DIR", "TOKEN", "INBOUND")
 """Settings to come: they are refused, because nothing obeys them yet."""
 _NOT_SETTINGS = re.compile(
     r"SECRET_.*|CI"
@@ -45,6 +52,17 @@ class KafkaAuth:
 
 
 @dataclass(frozen=True)
+class ProxyLink:
+    """The proxy that postbacks go through: `scheme` (how the proxy itself is spoken to) is http or https."""
+
+    scheme: str
+    host: str
+    port: int
+    username: str = ""
+    password: str = field(default="", repr=False)
+
+
+@dataclass(frozen=True)
 class Settings:
     """All settings of one process; the names are those of the environment in lower case."""
 
@@ -61,6 +79,8 @@ class Settings:
     view_token: str = field(default="", repr=False)
     sending: str = "on"
     allow_networks: tuple[Network, ...] = ()
+    proxy: ProxyLink | None = None
+    source_addresses: tuple[Address, ...] = ()
     secrets_dir: Path | None = None
     max_in_flight: int = 256
     max_per_host: int = 32
@@ -139,6 +159,8 @@ def _read(read: Reader) -> Settings:
         view_token=read.text("VIEW_TOKEN", ""),
         sending=read.choice("SENDING", "on", ("on", "dry-run")),
         allow_networks=read.networks("ALLOW_NETWORKS"),
+        proxy=_proxy(read),
+        source_addresses=read.addresses("SOURCE_ADDRESS"),
         secrets_dir=read.folder("SECRETS_DIR"),
         max_in_flight=read.whole("MAX_IN_FLIGHT", 256, 1, 65_536),
         max_per_host=read.whole("MAX_PER_HOST", 32, 1, 65_536),
@@ -154,6 +176,26 @@ def _read(read: Reader) -> Settings:
         log_format=read.choice("LOG_FORMAT", "console", ("json", "console")),
         log_level=read.choice("LOG_LEVEL", "info", ("debug", "info", "warning", "error")),
     )
+
+
+def _proxy(read: Reader) -> ProxyLink | None:
+    told = read.text("PROXY", "")
+    if not told:
+        return None
+    try:
+        parts = urlsplit(told)
+        port = parts.port
+    except ValueError:
+        parts, port = urlsplit(""), None
+    username, password = unquote(parts.username or ""), unquote(parts.password or "")
+    rest = parts.path.removesuffix("/") or parts.query or parts.fragment
+    if parts.scheme not in ("http", "https") or not parts.hostname or not port or rest or ":" in username:
+        # The value holds a password: it is not repeated.
+        raise SettingsFault(
+            f"{PREFIX}PROXY cannot be used: it is http://user:password@host:3128, or https:// where the "
+            "proxy itself speaks TLS, with the special characters of user and password as %XX"
+        )
+    return ProxyLink(parts.scheme, parts.hostname, port, username, password)
 
 
 def _kafka_auth(read: Reader) -> KafkaAuth:

@@ -15,6 +15,7 @@ PREFIX = "POSTBACKS_"
 _MAX_DELAYS = 10
 _MAX_DELAY_MS = 30 * 86_400_000
 
+Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
@@ -127,6 +128,18 @@ class Reader:
                 found.append(ipaddress.ip_network(part, strict=False))
             except ValueError:
                 raise self.fault(name, part, "it is networks such as 10.0.0.0/8,127.0.0.1") from None
+        return tuple(found)
+
+    def addresses(self, name: str) -> tuple[Address, ...]:
+        """Addresses, at most one of IPv4 and one of IPv6."""
+        told = self.text(name, "")
+        try:
+            found = [ipaddress.ip_address(part.strip()) for part in told.split(",")] if told else []
+        except ValueError:
+            found = []
+        if told and len({address.version for address in found}) != len(told.split(",")):
+            why = "it is an address of this machine such as 203.0.113.7, or one of IPv4 and one of IPv6"
+            raise self.fault(name, told, f"{why}: 203.0.113.7,2001:db8::7")
         return tuple(found)
 
 

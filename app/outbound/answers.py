@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import errno
+import os
+import re
+import socket
 from typing import Literal
 
 import msgspec
@@ -9,9 +13,12 @@ import msgspec
 READ_BYTES = 64 * 1024  # of an answer's body, also after inflating; then the connection is closed
 STORED_BYTES = 16 * 1024  # of any text that goes into the log
 
+_errno = re.compile(r"\[Errno ([0-9]+)\]")  # the client library folds several addresses' errors into one text
+
 FailureKind = Literal[
     "timeout",  # `timeout_s` was over, wherever the request stood
     "dns",  # the name does not resolve
+    "proxy",  # the proxy made no connection
     "connect",  # no connection: refused, unreachable
     "tls",  # certificate or handshake
     "closed",  # the connection ended before an answer
@@ -52,3 +59,16 @@ class Failure(msgspec.Struct, frozen=True):
     text: str
     duration_ms: float
     answer: Answer | None = None
+
+
+def os_text(error: OSError) -> str:
+    """The system's word for an error, without address or path; those of several addresses in one."""
+    if isinstance(error, socket.gaierror):
+        return str(error.strerror or error)
+    if error.errno == errno.EAFNOSUPPORT:
+        return "POSTBACKS_SOURCE_ADDRESS serves none of its addresses"
+    if error.errno:
+        return os.strerror(error.errno)
+    several = dict.fromkeys(int(number) for number in _errno.findall(str(error)))
+    told = [os.strerror(number) for number in several if number not in (errno.EACCES, errno.EAFNOSUPPORT)]
+    return ", ".join(told) or type(error).__name__

@@ -8,6 +8,8 @@ Facts that shape this module (read in aiohttp 3.14.5, each with a test in `tests
   body leaves its reader waiting. `_Handler` feeds an answer's head by itself and wakes the reader.
 - Kept connections are given up after 4 s, before servers do (Apache and Node: 5 s), so that a request
   seldom meets a connection that is just being closed.
+- The library resolves a name and then makes the connection in `_wrap_create_connection`: there a proxy takes
+  over, with the addresses that the guard is to see. The library's own way would tell a proxy the name.
 - The event loop's own threads are few, and one dead name server holds them all. Names are resolved on
   threads of our own, one lookup a name.
 """
@@ -27,7 +29,9 @@ from aiohttp.client_proto import ResponseHandler
 from aiohttp.client_reqrep import ClientRequest
 from aiohttp.connector import Connection
 
-from app.outbound.guard import OpenSocket, connecting
+from app.outbound.answers import os_text
+from app.outbound.guard import AddressBlocked, AddrInfo, OpenSocket, connecting
+from app.outbound.tunnel import Proxy, ProxyFault, ProxyRefused
 
 KEEP_ALIVE_S = 4.0
 NAME_THREADS = 32
@@ -35,9 +39,14 @@ _MOST_HEADS = 8  # of interim answers (1xx) in one piece of bytes
 
 
 class Pool(aiohttp.TCPConnector):
-    """Connections by host, port and scheme, without a limit of its own: `hosts` says what is in flight."""
+    """Connections by host, port and scheme, without a limit of its own: `hosts` says what is in flight.
 
-    def __init__(self, open_socket: OpenSocket, tls: ssl.SSLContext, resolver: AbstractResolver) -> None:
+    Through a proxy each is a tunnel of its own to one receiver, and kept for that receiver alone.
+    """
+
+    def __init__(
+        self, open_socket: OpenSocket, proxy: Proxy | None, tls: ssl.SSLContext, resolver: AbstractResolver
+    ) -> None:
         super().__init__(
             limit=0,
             keepalive_timeout=KEEP_ALIVE_S,
@@ -46,6 +55,7 @@ class Pool(aiohttp.TCPConnector):
             socket_factory=open_socket,
         )
         self._factory = functools.partial(_handler, loop=self._loop)
+        self._proxy = proxy
 
     async def connect(
         self,
@@ -64,6 +74,98 @@ class Pool(aiohttp.TCPConnector):
         if flight is not None:
             flight.connected = True
         return connection
+
+    async def _wrap_create_connection(
+        self,
+        *args: Any,
+        addr_infos: list[AddrInfo],
+        req: ClientRequest,
+        timeout: aiohttp.ClientTimeout,  # noqa: ASYNC109 – the library's signature
+        client_error: type[Exception] = aiohttp.ClientConnectorError,
+        **kwargs: Any,
+    ) -> tuple[asyncio.Transport, ResponseHandler]:
+        """A connection to one of the addresses. The library calls again with those that are left then."""
+        if self._proxy is not None:
+            # IPv4 first: nobody here knows whether the proxy has IPv6.
+            targets = sorted(addr_infos, key=lambda info: info[0] != socket.AF_INET)
+            addr_infos.clear()
+            return await self._through(self._proxy, targets, req, kwargs.get("server_hostname"))
+        try:
+            return await super()._wrap_create_connection(
+                *args, addr_infos=addr_infos, req=req, timeout=timeout, client_error=client_error, **kwargs
+            )
+        except aiohttp.ClientConnectorError as error:
+            if not isinstance(error, aiohttp.ClientSSLError):
+                addr_infos.clear()  # each was tried; else a host with ten of them sees 55 connections
+            raise
+
+    async def _through(
+        self, proxy: Proxy, targets: list[AddrInfo], req: ClientRequest, server_hostname: str | None
+    ) -> tuple[asyncio.Transport, ResponseHandler]:
+        last: Exception | None = None
+        for info in targets:
+            address, port = str(info[4][0]), int(info[4][1])
+            try:
+                proxy.check(address)
+                transport = await self._tunnel(proxy, address, port)
+                return await self._speak(transport, req, server_hostname)
+            except AddressBlocked as error:
+                last = last or aiohttp.ClientConnectorError(req.connection_key, error)
+            except (ProxyRefused, aiohttp.ClientConnectorError) as error:
+                last = error
+        assert last is not None
+        raise last
+
+    async def _tunnel(self, proxy: Proxy, address: str, port: int) -> asyncio.Transport:
+        flight = connecting.get()
+        try:
+            found = await self._resolve_host(proxy.host, proxy.port)
+        except OSError as error:
+            raise ProxyFault(f"the name of the proxy does not resolve: {os_text(error)}") from error
+        if flight is not None:
+            flight.at_proxy = True
+        transport = await proxy.tunnel(self._convert_hosts_to_addr_infos(found), address, port)
+        if flight is not None:
+            flight.at_proxy = False
+        return transport
+
+    async def _speak(
+        self, transport: asyncio.Transport, req: ClientRequest, server_hostname: str | None
+    ) -> tuple[asyncio.Transport, ResponseHandler]:
+        """Lay HTTP, or TLS and HTTP, over a tunnel."""
+        protocol = _Handler(self._loop)
+        tls = self._get_ssl_context(req)
+        if tls is None:
+            transport.set_protocol(protocol)
+        else:
+            transport = await self._secured(transport, protocol, tls, req, server_hostname)
+        protocol.connection_made(transport)
+        return transport, protocol
+
+    async def _secured(
+        self,
+        transport: asyncio.Transport,
+        protocol: ResponseHandler,
+        tls: ssl.SSLContext,
+        req: ClientRequest,
+        server_hostname: str | None,
+    ) -> asyncio.Transport:
+        key = req.connection_key
+        secured: asyncio.Transport | None = None
+        try:
+            secured = await self._loop.start_tls(transport, protocol, tls, server_hostname=server_hostname)
+            if secured is None:
+                raise ConnectionResetError  # closed meanwhile
+        except ssl.SSLCertVerificationError as error:
+            raise aiohttp.ClientConnectorCertificateError(key, error) from error
+        except ssl.SSLError as error:
+            raise aiohttp.ClientConnectorSSLError(key, error) from error
+        except OSError as error:
+            raise aiohttp.ClientConnectorError(key, error) from error
+        finally:
+            if secured is None:
+                transport.abort()
+        return secured
 
 
 class _Handler(ResponseHandler):

@@ -15,8 +15,6 @@ off or runs out of time inside its body is a failure that holds what came.
 from __future__ import annotations
 
 import asyncio
-import os
-import socket
 import ssl
 import time
 from collections.abc import Callable
@@ -31,10 +29,11 @@ from yarl import URL
 
 from app.kit.clock import now_ms
 from app.messages.request import Request
-from app.outbound.answers import READ_BYTES, Answer, Failure, FailureKind
+from app.outbound.answers import READ_BYTES, Answer, Failure, FailureKind, os_text
 from app.outbound.connections import Names, Pool, tls_context
 from app.outbound.guard import Connecting, OpenSocket, connecting
 from app.outbound.inflate import inflate
+from app.outbound.tunnel import Proxy, ProxyFault
 from app.outbound.wire import Wire, put_together
 from app.templates.pipeline import SecretMissing
 from app.templates.text import Unsendable
@@ -49,7 +48,8 @@ _Broken = tuple[FailureKind, str]
 class Courier:
     """Sends requests over kept connections; `async with` it, inside the event loop that uses it.
 
-    `secret` gives a secret's value by its name, `open_socket` is the guard's. `tls` and `resolver` stand
+    `secret` gives a secret's value by its name, `open_socket` is the guard's; with a `proxy` every
+    connection goes through it, and it asks the guard. `tls` and `resolver` stand
     in for the system's certificate authorities and name service; `clock` gives seconds for durations,
     `unix_ms` the time that is signed.
     """
@@ -59,6 +59,7 @@ class Courier:
         secret: Callable[[str], str | None],
         open_socket: OpenSocket,
         *,
+        proxy: Proxy | None = None,
         tls: ssl.SSLContext | None = None,
         resolver: AbstractResolver | None = None,
         clock: Callable[[], float] = time.monotonic,
@@ -66,6 +67,7 @@ class Courier:
     ) -> None:
         self._secret = secret
         self._open_socket = open_socket
+        self._proxy = proxy
         self._tls = tls or tls_context()
         self._resolver = resolver
         self._clock = clock
@@ -76,7 +78,7 @@ class Courier:
         if self._resolver is None:
             self._names = Names()
         self._session = aiohttp.ClientSession(
-            connector=Pool(self._open_socket, self._tls, self._resolver or self._names),
+            connector=Pool(self._open_socket, self._proxy, self._tls, self._resolver or self._names),
             cookie_jar=aiohttp.DummyCookieJar(),
             trust_env=False,
             auto_decompress=False,
@@ -172,6 +174,8 @@ class _Flight(Connecting):
             return f"the body was not complete within {timeout_s:g} s, {len(self.body)} bytes had come"
         if self.connected:
             return f"no answer within {timeout_s:g} s"
+        if self.at_proxy:
+            return f"the proxy made no connection within {timeout_s:g} s"
         if self.opened:
             return f"no connection within {timeout_s:g} s"
         return f"the name was not resolved within {timeout_s:g} s"
@@ -193,6 +197,8 @@ async def _once(request: ClientRequest, handler: aiohttp.ClientHandlerType) -> a
 def _told(error: Exception, flight: _Flight) -> _Broken:
     """What went wrong, by its kind and in words. The library's own texts hold links and are not used."""
     cause = error.__cause__ if isinstance(error, _SentOnce) else error
+    if isinstance(cause, ProxyFault):
+        return "proxy", str(cause)
     if flight.status is not None:
         return "incomplete", f"the answer broke off after {len(flight.body)} bytes of its body"
     if isinstance(cause, aiohttp.ClientConnectorError):
@@ -205,7 +211,7 @@ def _told(error: Exception, flight: _Flight) -> _Broken:
     if isinstance(cause, ValueError):  # the library's refusal of a link or a header, before any byte
         return "unsendable", "the link or a header holds what HTTP cannot carry"
     if isinstance(cause, OSError):
-        return "closed", f"the connection broke: {_os_text(cause)}"
+        return "closed", f"the connection broke: {os_text(cause)}"
     return "unexpected", type(cause).__name__
 
 
@@ -223,7 +229,7 @@ def _not_connected(error: aiohttp.ClientConnectorError, flight: _Flight) -> _Bro
     if flight.blocked and not flight.opened:
         return "blocked", str(flight.blocked[0].strerror)
     if isinstance(error, aiohttp.ClientConnectorDNSError):
-        return "dns", f"the name does not resolve: {_os_text(error.os_error)}"
+        return "dns", f"the name does not resolve: {os_text(error.os_error)}"
     if isinstance(error, aiohttp.ClientConnectorCertificateError):
         told = getattr(error.certificate_error, "verify_message", "") or "not accepted"
         return "tls", f"the certificate is refused: {told}"
@@ -231,14 +237,7 @@ def _not_connected(error: aiohttp.ClientConnectorError, flight: _Flight) -> _Bro
         return "tls", f"no TLS connection: {getattr(error.os_error, 'reason', None) or 'handshake failed'}"
     if isinstance(error.os_error, ConnectionResetError):  # before a connection it would be a refusal
         return "tls", "no TLS connection: closed inside the handshake"
-    return "connect", f"no connection: {_os_text(error.os_error)}"
-
-
-def _os_text(error: OSError) -> str:
-    """The system's word for an error, without address or path."""
-    if isinstance(error, socket.gaierror):
-        return str(error.strerror or error)
-    return os.strerror(error.errno) if error.errno else type(error).__name__
+    return "connect", f"no connection: {os_text(error.os_error)}"
 
 
 def _utf8(raw: bytes) -> str:

@@ -77,13 +77,14 @@ class AddressBlocked(OSError):
 
 
 class Connecting:
-    """The way of one request to its receiver: the addresses that the guard refused, how many sockets it
-    let pass, and whether there is a connection, new or kept.
+    """The way of one request to its receiver: the addresses that the guard refused, how many it let pass,
+    whether a proxy is at work on one, and whether there is a connection, new or kept.
     """
 
     def __init__(self) -> None:
         self.blocked: list[AddressBlocked] = []
         self.opened = 0
+        self.at_proxy = False
         self.connected = False
 
 
@@ -91,11 +92,19 @@ class Connecting:
 connecting: ContextVar[Connecting | None] = ContextVar("connecting", default=None)
 
 
-class Guard:
-    """Refuses addresses of networks that are not the open internet, but for those that `allow` opens."""
+def _unbound(info: AddrInfo) -> socket.socket:
+    return socket.socket(*info[:3])
 
-    def __init__(self, allow: Iterable[Network] = ()) -> None:
+
+class Guard:
+    """Refuses addresses of networks that are not the open internet, but for those that `allow` opens.
+
+    `open_socket` makes the sockets that it lets pass.
+    """
+
+    def __init__(self, allow: Iterable[Network] = (), open_socket: OpenSocket = _unbound) -> None:
         self._allow = tuple(allow)
+        self._open_socket = open_socket
 
     def why_not(self, text: str) -> str | None:
         """Why the address in `text` is refused; None when it is allowed."""
@@ -110,16 +119,22 @@ class Guard:
 
         Raises `AddressBlocked` for a refused address, and `OSError` when no socket can be had.
         """
-        family, kind, protocol, _, target = info
+        self.check(str(info[4][0]))
+        return self._open_socket(info)
+
+    def check(self, address: str) -> None:
+        """Note for the request at hand whether it may connect to `address`.
+
+        Raises `AddressBlocked` when it may not.
+        """
         seen = connecting.get()
-        if (why := self.why_not(str(target[0]))) is not None:
-            refusal = AddressBlocked(str(target[0]), why)
+        if (why := self.why_not(address)) is not None:
+            refusal = AddressBlocked(address, why)
             if seen is not None:
                 seen.blocked.append(refusal)
             raise refusal
         if seen is not None:
             seen.opened += 1
-        return socket.socket(family, kind, protocol)
 
     def _why_not(self, address: IPv4 | IPv6) -> str | None:
         if any(address in network for network in self._allow):

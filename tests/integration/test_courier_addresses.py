@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from aiohttp.abc import AbstractResolver, ResolveResult
+from aiohttp.abc import ResolveResult
 
 from app.kit.secrets import Secrets
 from app.messages.request import Delivery
@@ -17,28 +17,9 @@ from app.outbound.answers import Answer, Failure
 from app.outbound.connections import NAME_THREADS
 from app.outbound.courier import Courier
 from app.outbound.guard import Guard
+from tests.names import Names
 from tests.outbound import LOOPBACK, request
 from tests.receivers import Receiver, answer
-
-
-class Names(AbstractResolver):
-    """A name service of the test's: `addresses_of` says for each lookup what a host has now."""
-
-    def __init__(self, addresses_of: Callable[[str], list[str]]) -> None:
-        self._addresses_of = addresses_of
-        self.lookups: list[str] = []
-
-    async def resolve(
-        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
-    ) -> list[ResolveResult]:
-        self.lookups.append(host)
-        return [
-            ResolveResult(hostname=host, host=address, port=port, family=socket.AF_INET, proto=0, flags=0)
-            for address in self._addresses_of(host)
-        ]
-
-    async def close(self) -> None:
-        pass
 
 
 def _courier(addresses_of: Callable[[str], list[str]], guard: Guard = LOOPBACK) -> Courier:

@@ -11,7 +11,7 @@ import pytest
 
 from app.kit.dotenv import read_dotenv
 from app.kit.secrets import Secrets
-from app.settings import UNSUPPORTED, Settings, SettingsFault, environment, load, strangers
+from app.settings import UNSUPPORTED, ProxyLink, Settings, SettingsFault, environment, load, strangers
 
 _W = {"POSTBACKS_WORKER": "w1"}
 
@@ -39,6 +39,8 @@ def _fault(**settings: str) -> str:
         ("web_port", 8080),
         ("sending", "on"),
         ("allow_networks", ()),
+        ("proxy", None),
+        ("source_addresses", ()),
         ("secrets_dir", None),
         ("max_in_flight", 256),
         ("max_per_host", 32),
@@ -54,7 +56,9 @@ def _fault(**settings: str) -> str:
 )
 def test_a_setting_has_its_default_when_it_is_not_set_or_blank(field: str, value: Any) -> None:
     assert getattr(load(_W), field) == value
-    name = {"web_host": "WEB", "web_port": "WEB", "stop_timeout_s": "STOP_TIMEOUT"}.get(field, field.upper())
+    others = {"web_host": "WEB", "web_port": "WEB", "stop_timeout_s": "STOP_TIMEOUT"}
+    others["source_addresses"] = "SOURCE_ADDRESS"
+    name = others.get(field, field.upper())
     assert getattr(_load(**{name: " \t"}), field) == value
 
 
@@ -130,6 +134,8 @@ _DAYS = ("LEAD_TTL_DAYS", "LOG_TTL_DAYS", "REQUESTS_RETENTION_DAYS")
         ("LOG_FORMAT", "JSON", "json, console"),
         ("LOG_LEVEL", "trace", "debug, info, warning, error"),
         ("ALLOW_NETWORKS", "127.0.0.0/8,localhost", "networks such as"),
+        *(("SOURCE_ADDRESS", text, "an address of this machine")
+          for text in ("eth0", "10.0.0.1,10.0.0.2", "10.0.0.1,", "10.0.0.0/8", "::1,fe80::1")),
         ("SECRETS_DIR", "/nowhere/at/all", "no such folder"),
         ("KAFKA_SECURITY", "TLS", "PLAINTEXT, SSL, SASL_PLAINTEXT, SASL_SSL"),
         ("KAFKA_SASL_MECHANISM", "GSSAPI", "PLAIN, SCRAM-SHA-256, SCRAM-SHA-512"),
@@ -160,6 +166,39 @@ def test_a_wrong_clickhouse_is_named_and_its_password_never_repeated(link: str) 
     assert "ses" not in told.replace("user:password", "")
 
 
+def test_a_source_address_is_one_or_one_of_each_family() -> None:
+    assert _load(SOURCE_ADDRESS="203.0.113.7").source_addresses == (ipaddress.IPv4Address("203.0.113.7"),)
+    both = _load(SOURCE_ADDRESS="2001:db8::7, 203.0.113.7").source_addresses
+    assert [address.version for address in both] == [6, 4]
+
+
+@pytest.mark.parametrize(
+    ("link", "proxy"),
+    [
+        ("http://proxy:3128", ProxyLink("http", "proxy", 3128)),
+        ("https://me@[::1]:443/", ProxyLink("https", "::1", 443, "me")),
+        ("http://m%40e:p%3A%2Fs@Proxy.example:80", ProxyLink("http", "proxy.example", 80, "m@e", "p:/s")),
+    ],
+)
+def test_a_proxy_is_read_with_its_user(link: str, proxy: ProxyLink) -> None:
+    assert _load(PROXY=link).proxy == proxy
+
+
+@pytest.mark.parametrize(
+    "link",
+    [
+        "proxy:3128", "socks5://me:sesame@proxy:1080", "http://me:sesame@proxy", "http://me:sesame@:3128",
+        "http://me:sesame@proxy:0", "http://me:sesame@proxy:99999", "http://me:sesame@proxy:x",
+        "http://me:sesame@[proxy:3128", "http://me:sesame@proxy:3128/path", "http://me:ses#ame@proxy:3128",
+        "http://m%3Ae:sesame@proxy:3128", "http://me:sesame@proxy:3128?x=1",
+    ],
+)  # fmt: skip
+def test_a_wrong_proxy_is_named_and_its_password_never_repeated(link: str) -> None:
+    told = _fault(PROXY=link)
+    assert told.startswith("POSTBACKS_PROXY cannot be used: it is http://user:password@host:3128")
+    assert "ses" not in told.replace("user:password", "")
+
+
 @pytest.mark.parametrize("name", ["KAFKA", "WEB", "PREFIX", "PARTITIONS", "LATE_S", "SENDING"])
 def test_a_value_that_may_hold_a_password_is_not_repeated(name: str) -> None:
     told = _fault(**{name: "me:sesame@host:9092"})
@@ -173,8 +212,12 @@ def test_a_representation_of_settings_holds_no_password() -> None:
         KAFKA_SECURITY="SASL_SSL",
         KAFKA_USERNAME="me",
         KAFKA_PASSWORD="open",
+        PROXY="http://me:sesame@proxy:3128",
     )
-    assert settings.kafka_auth.password == "open"
+    assert (settings.kafka_auth.password, settings.proxy.password if settings.proxy else "") == (
+        "open",
+        "sesame",
+    )
     assert not re.search("sesame|'open'", repr(settings))
 
 
