@@ -13,7 +13,7 @@ import typer
 from app.cli.ending import fail, run_async, settings_told
 from app.cli.printing import JsonOption, print_json
 from app.cli.tables import Column, print_table
-from app.flows.config import FlowFault, parse
+from app.flows.config import FlowFault, parse, parse_record
 from app.flows.lint import lint
 from app.kit.reader import Reader
 from app.kit.secrets import Secrets
@@ -167,9 +167,7 @@ def _say(path: Path, kind: str, place: str, text: str, as_json: bool) -> None:
 
 def _row(key: str, config: bytes, version: int) -> dict[str, Any]:
     try:
-        flow = parse(config)
-        if flow.flow_id != key:
-            raise FlowFault("flow_id", f"is {flow.flow_id!r}, its record's key is {key!r}")
+        flow = parse_record(key, config)
     except FlowFault as fault:
         return {"flow_id": key, "name": "", "version": version, "state": f"broken: {fault}", "postbacks": []}
     return {

@@ -21,7 +21,7 @@ from app.flows.written import EVENTS, MAX_POSTBACKS, FlowConfig
 from app.leads.events import Scalar
 from app.leads.plain import NotPlain, kind, read_plain, shown
 
-__all__ = ["EVENTS", "Flow", "FlowFault", "Postback", "Verdict", "parse"]
+__all__ = ["EVENTS", "Flow", "FlowFault", "Postback", "Verdict", "parse", "parse_record"]
 
 MAX_BYTES = 1024 * 1024
 _FLOW_KEYS = FlowConfig.__struct_encode_fields__
@@ -43,6 +43,14 @@ def parse(value: bytes, *, version: int = -1) -> Flow:
         log_skips=cast(Any, read.choice(told.get("log_skips", "fired"), "log_skips", ("fired", "all"))),
         version=version,
     )
+
+
+def parse_record(key: str, value: bytes, *, version: int = -1) -> Flow:
+    """The flow of a record of `flow-configs`, whose key is its id. Raises `FlowFault`."""
+    flow = parse(value, version=version)
+    if flow.flow_id != key:
+        raise FlowFault("flow_id", f"is {flow.flow_id!r}, its record's key is {key!r}")
+    return flow
 
 
 def read_json(value: bytes) -> object:

@@ -16,7 +16,7 @@ from typing import Any
 import msgspec
 from aiokafka import AIOKafkaProducer
 
-from app.flows.config import FlowFault, parse
+from app.flows.config import FlowFault, parse_record
 from app.flows.flow import Flow
 from app.join.build import Effects, Source, Terms, join
 from app.join.expire import Sweep
@@ -248,11 +248,8 @@ def _source(taken: Taken) -> Source:
 def _flow(key: str, value: bytes, offset: int) -> Flow | None:
     """A flow config from Kafka; one that cannot be read is named and the last good one stays."""
     try:
-        flow = parse(value, version=offset)
-        if flow.flow_id != key:
-            raise FlowFault("flow_id", f"is {flow.flow_id!r}, its record's key is {key!r}")
+        return parse_record(key, value, version=offset)
     except FlowFault as fault:
         BROKEN_CONFIGS.inc()
         logger().error("flow config cannot be read: the last good one stays", flow=key, fault=str(fault))
         return None
-    return flow

@@ -71,17 +71,23 @@ async def migrate(client: Any, *, database: str, log_ttl_days: int) -> list[str]
 
 async def _set_retention(client: Any, log_ttl_days: int) -> list[str]:
     """Change each TTL that is of another number of days."""
+    done = []
+    for name, rule in (await differing_retention(client, log_ttl_days)).items():
+        set_to = _INTERVAL.sub(f"toIntervalDay({log_ttl_days})", rule)
+        await client.command(f"ALTER TABLE {_quoted(name)} MODIFY TTL {set_to}")
+        done.append(f"table {name} keeps its rows {log_ttl_days} days")
+    return done
+
+
+async def differing_retention(client: Any, log_ttl_days: int) -> dict[str, str]:
+    """The tables of the client's database whose TTL is of another number of days, with its rule."""
     found = await client.query(
         "SELECT name, engine_full FROM system.tables WHERE database = currentDatabase() ORDER BY name"
     )
-    done = []
-    for name, engine in found.result_rows:
-        ttl = _TTL.search(engine)
-        if ttl and _INTERVAL.findall(ttl["rule"]) not in ([], [str(log_ttl_days)]):
-            rule = _INTERVAL.sub(f"toIntervalDay({log_ttl_days})", ttl["rule"])
-            await client.command(f"ALTER TABLE {_quoted(name)} MODIFY TTL {rule}")
-            done.append(f"table {name} keeps its rows {log_ttl_days} days")
-    return done
+    ttls = {name: ttl["rule"] for name, engine in found.result_rows if (ttl := _TTL.search(engine))}
+    return {
+        name: rule for name, rule in ttls.items() if _INTERVAL.findall(rule) not in ([], [str(log_ttl_days)])
+    }
 
 
 async def missing(client: Any, log_ttl_days: int = 1) -> list[str]:

@@ -23,7 +23,7 @@ from app.templates.link import Link, compile_link
 from app.templates.names import VOLATILE, nearest_macro
 from app.templates.ops import Op, Piece, is_moody, joined, run
 from app.templates.pairs import PairPlace, compile_pairs, read_pairs
-from app.templates.scan import Macro, Source, scan
+from app.templates.scan import Macro, Source, scan, secrets_of
 from app.templates.text import DOT_SEGMENT, Text, body_too_long, has_dot_segment, link_too_long
 from app.templates.units import line_and_column, skip_white, trim
 
@@ -60,8 +60,8 @@ class Program:
     """A compiled template.
 
     `scheme`, `host` (an IPv6 address in brackets) and `port` (None when the link names none) are where it
-    leads; `macros` are the names used in what is sent, without the `_` of raw ones; faults of the body
-    belong to `body_part`.
+    leads; `macros` are the names used in what is sent, without the `_` of raw ones, `secrets` the names of
+    the secrets that it needs; faults of the body belong to `body_part`.
     """
 
     def __init__(self, source: Source, link: Link, body: list[Op] | None, headers: Mapping[str, str]) -> None:
@@ -72,6 +72,7 @@ class Program:
         compiled = compile_headers(source.kind, headers)
         used = _used(source, link) + [("header", macro) for header in compiled for macro in header.macros]
         self.macros = frozenset(macro.name for _, macro in used)
+        self.secrets = frozenset(name for _, macro in used for name in secrets_of(macro))
         self._unknown = [(part, macro) for part, macro in used if not macro.known]
         self.body_part: Part = source.kind
         self._before = link.scheme + link.authority.text

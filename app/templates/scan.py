@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from app.templates.arguments import fields
 from app.templates.fault import Part, TemplateFault
 from app.templates.filters import FilterText
 from app.templates.names import LETTERS, is_known, split_raw
@@ -120,6 +121,13 @@ def filters_of(written: str) -> tuple[FilterText, ...]:
     """The filters of a macro's `filters_text`."""
     macro = macro_of("{x" + written + "}")
     return macro.filters if macro else ()
+
+
+def secrets_of(macro: Macro) -> list[str]:
+    """The names of the secrets that a macro needs: its own, and those of its `hmac` filters."""
+    prefix, _, name = macro.name.partition(".")
+    own = [name] if prefix == "secret" and name else []
+    return own + [fields(f.argument)[0] for f in macro.filters if f.name == "hmac" and f.argument]
 
 
 def _size(text: str, part: Part) -> int:

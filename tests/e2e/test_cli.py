@@ -32,6 +32,7 @@ _COMMANDS = [
     *("", "worker", "migrate", "preview", "schema", "stats", "flows", "flows apply", "flows lint"),
     *("flows list", "flows show", "flows delete", "logs", "logs list", "logs show", "logs tail"),
     *("leads", "leads send", "leads show", "park", "release", "discard", "embedded", "embedded clickhouse"),
+    "doctor",
 ]
 
 
@@ -209,7 +210,7 @@ def test_lint_refuses_what_is_no_flow(shell: Shell, text: str) -> None:
     assert done.stdout.startswith("-: refused: ")
 
 
-@pytest.mark.parametrize("command", ["worker", "migrate", "flows list", "logs list", "stats"])
+@pytest.mark.parametrize("command", ["worker", "migrate", "flows list", "logs list", "stats", "doctor"])
 @pytest.mark.parametrize("place", ["environment", ".env"])
 def test_a_wrong_setting_is_one_line_and_status_2(shell: Shell, command: str, place: str) -> None:
     wrong = {"POSTBACKS_PARTITIONS": "many"}
@@ -274,7 +275,30 @@ def test_a_clickhouse_that_is_away_is_one_line(shell: Shell, command: str) -> No
     assert "sesame" not in done.stderr
 
 
+def test_the_doctor_tells_what_is_away_and_what_to_do(shell: Shell) -> None:
+    done = shell.run("doctor")
+    assert (done.returncode, done.stderr) == (1, "")
+    assert "  ✗ Kafka cannot be reached at 127.0.0.1:1\n" in done.stdout
+    assert (
+        "    → Start Kafka, or set POSTBACKS_KAFKA to an address that this machine reaches.\n" in done.stdout
+    )
+    assert "  ✗ ClickHouse cannot be asked\n" in done.stdout
+    assert "  ? topics: not checked\n" in done.stdout
+    assert done.stdout.splitlines()[-1].startswith("2 failed, ")
+    assert "sesame" not in done.stdout
+
+
+def test_the_doctor_is_done_in_time_where_nothing_answers(shell: Shell, deaf: str) -> None:
+    away = {"POSTBACKS_KAFKA": deaf, "POSTBACKS_CLICKHOUSE": f"http://me:sesame@{deaf}/x"}
+    findings = [json.loads(line) for line in shell.run("doctor", "--json", **away).stdout.splitlines()]
+    failed = {one["group"]: one["what"] for one in findings if one["level"] == "fail"}
+    assert failed.keys() == {"Kafka", "ClickHouse"}
+    assert failed["Kafka"] == f"Kafka at {deaf} takes connections and then does not answer"
+
+
 def test_a_kafka_certificate_that_is_none_is_named(shell: Shell) -> None:
     shell.write("ca.pem", "no certificate")
     done = shell.run("migrate", POSTBACKS_KAFKA_SECURITY="SSL", POSTBACKS_KAFKA_CA_FILE="ca.pem")
     one_line(done, 2, "POSTBACKS_KAFKA_CA_FILE")
+    same = shell.run("doctor", POSTBACKS_KAFKA_SECURITY="SSL", POSTBACKS_KAFKA_CA_FILE="ca.pem")
+    one_line(same, 2, "POSTBACKS_KAFKA_CA_FILE")

@@ -10,12 +10,15 @@ import pytest
 _APP = Path(__file__).parents[2] / "app"
 _ROOMS = (
     *("kit", "topics", "settings", "leads", "templates", "flows", "messages", "stream"),
-    *("join", "outbound", "log", "queries", "embedded", "web", "main", "dev", "demo", "cli"),
+    *("join", "outbound", "log", "queries", "embedded", "doctor", "web", "main", "dev", "demo", "cli"),
 )
 _LIBRARIES = {"faust", "mode", "aiokafka", "aiohttp", "clickhouse_connect", "chdb", "rocksdict"}
-_SHELLS = {"stream", "queries", "embedded", "web", "main", "dev", "demo", "cli"}
+_SHELLS = {"stream", "queries", "embedded", "web", "main", "demo", "cli"}
 _SHELL_FILES = {
     "agent.py",
+    "ask_clickhouse.py",
+    "ask_kafka.py",
+    "ask_records.py",
     "courier.py",
     "connections.py",
     "guard.py",
