@@ -58,6 +58,11 @@ class WorkerProcess:
         except OSError:
             return 0, ""
 
+    def metric(self, name: str) -> float:
+        """The sum of a metric over its labels."""
+        lines = self.get("/metrics")[1].splitlines()
+        return sum(float(line.split()[-1]) for line in lines if line.split("{")[0].split(" ")[0] == name)
+
     def tail(self) -> str:
         """The end of its log."""
         return self.log.read_text()[-3000:]

@@ -11,17 +11,12 @@ from tests.clickhouse import Database
 from tests.drill.conftest import Scale
 from tests.drill.figures import Kills, LogFollower, all_arrived, doubled, lost, say
 from tests.drill.load import Load, flow, lead_events_at
+from tests.drill.marks import drill
 from tests.drill.sink import Sink
 from tests.kafka import start_kafka
 from tests.workers import installation, until
 
-pytestmark = [
-    pytest.mark.drill,
-    pytest.mark.kafka,
-    pytest.mark.chdb,
-    pytest.mark.slow,
-    pytest.mark.timeout(400),
-]
+pytestmark = drill(400)
 
 
 async def test_a_broker_killed_and_away_loses_nothing_and_repeats_at_most_what_was_in_flight(

@@ -5,19 +5,18 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
-import pytest
-
 from app.log.migrate import migrate
 from app.log.writer import connect
 from tests.clickhouse import Database, start_clickhouse, stop_clickhouse
 from tests.drill.conftest import Scale
 from tests.drill.figures import all_arrived, doubled, lost, say
 from tests.drill.load import Load, flow, lead_events_at
+from tests.drill.marks import drill
 from tests.drill.sink import Sink
 from tests.kafka import Kafka
 from tests.workers import installation, read_topic, until
 
-pytestmark = [pytest.mark.kafka, pytest.mark.chdb, pytest.mark.slow, pytest.mark.timeout(240)]
+pytestmark = drill(240, short=True)
 
 _REFUSED = b'[{"logged_at":1,"outcome":"no such outcome"}]'
 

@@ -6,17 +6,16 @@ import asyncio
 import random
 from pathlib import Path
 
-import pytest
-
 from tests.clickhouse import Database
 from tests.drill.conftest import Scale
 from tests.drill.figures import Kills, LogFollower, all_arrived, doubled, lost, say
 from tests.drill.load import Load, flow, lead_events_at
+from tests.drill.marks import drill
 from tests.drill.sink import Sink, answers, hangs
 from tests.kafka import Kafka
 from tests.workers import Installation, WorkerProcess, installation, until
 
-pytestmark = [pytest.mark.kafka, pytest.mark.chdb, pytest.mark.slow, pytest.mark.timeout(420)]
+pytestmark = drill(420, short=True)
 
 _PER_S = 200.0
 _BETWEEN_S = 14.0  # a killed member is out of its group after 10 s

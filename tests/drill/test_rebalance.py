@@ -5,23 +5,16 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
-import pytest
-
 from tests.clickhouse import Database
 from tests.drill.conftest import Scale
 from tests.drill.figures import all_arrived, doubled, lost, say
 from tests.drill.load import Load, flow, lead_events_at
+from tests.drill.marks import drill
 from tests.drill.sink import Sink, answers
 from tests.kafka import Kafka
 from tests.workers import Installation, installation, until
 
-pytestmark = [
-    pytest.mark.drill,
-    pytest.mark.kafka,
-    pytest.mark.chdb,
-    pytest.mark.slow,
-    pytest.mark.timeout(600),
-]
+pytestmark = drill(600)
 
 
 async def _all_once(made: Installation, load: Load, sink: Sink, drill: str, **figures: int) -> None:

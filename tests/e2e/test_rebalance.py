@@ -187,6 +187,4 @@ async def _folded_leads(made: Installation) -> dict[str, Lead]:
 
 
 def _sent_by(worker: WorkerProcess) -> float:
-    page = worker.get("/metrics")[1]
-    lines = [line for line in page.splitlines() if line.startswith("postbacks_attempts_total")]
-    return sum(float(line.split()[-1]) for line in lines)
+    return worker.metric("postbacks_attempts_total")

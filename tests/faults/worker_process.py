@@ -2,6 +2,8 @@
 
 `TEST_KILL_AT=point` ends the process with SIGKILL when it first reaches that point between two effects;
 `TEST_STALL=role` has every role stand still with what it would take, `TEST_STALL=loop` the event loop too;
+`TEST_CLOCK=file` adds the seconds in that file to the clock; `TEST_MOST_BYTES_OF_A_FILE` makes a
+disk that is full;
 `TEST_NAIVE_ACKS=1` acks in the order of finishing, without the ledger; `TEST_RESOLVE=port:ca.pem` takes
 every host name for a receiver on loopback whose certificates that authority signs.
 """
@@ -11,14 +13,17 @@ from __future__ import annotations
 import asyncio
 import functools
 import os
+import resource
 import signal
 import ssl
 import sys
 import time
+from pathlib import Path
 from typing import NoReturn
 
 from aiohttp.abc import AbstractResolver, ResolveResult
 
+import app.kit.clock
 import app.main
 import app.stream.intake
 from app.kit import points
@@ -52,6 +57,16 @@ class OnLoopback(AbstractResolver):
         """Nothing is held."""
 
 
+class Shifted:
+    """The module `time` with the seconds of a file added to its clock."""
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+
+    def time_ns(self) -> int:
+        return time.time_ns() + int(self._file.read_text() or 0) * 10**9
+
+
 async def stand_still(intake: Intake, most: int) -> list[Taken]:
     """Take nothing, for ever."""
     while True:
@@ -72,6 +87,10 @@ def main(roles: list[str]) -> NoReturn:
     configure("json", settings.log_level)
     if wanted := os.environ.get("TEST_KILL_AT"):
         points.on_reach = functools.partial(kill_at, wanted)
+    if offset_file := os.environ.get("TEST_CLOCK"):
+        app.kit.clock.time = Shifted(Path(offset_file))  # type: ignore[attr-defined]  # as much of it as is used
+    if most := os.environ.get("TEST_MOST_BYTES_OF_A_FILE"):
+        resource.setrlimit(resource.RLIMIT_FSIZE, (int(most), int(most)))
     if os.environ.get("TEST_STALL"):
         Intake.take = stand_still  # type: ignore[method-assign, assignment]  # what the test is about
     if os.environ.get("TEST_NAIVE_ACKS"):
