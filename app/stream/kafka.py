@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
+import math
 import ssl
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import KafkaError, KafkaTimeoutError
 
 from app.settings import KafkaAuth, Settings
 from app.topics import MAX_RECORD_BYTES, MAX_REJECTED_BYTES
+
+_REQUEST_TIMEOUT_MS = 30_000
+_TRY_AGAIN_S = 0.2
 
 
 def tls_context(auth: KafkaAuth) -> ssl.SSLContext | None:
@@ -40,19 +46,44 @@ def client_options(settings: Settings) -> dict[str, Any]:
     return options
 
 
+class PatientProducer(AIOKafkaProducer):
+    """aiokafka's producer, except that it waits for Kafka without limit.
+
+    aiokafka gives up what it could not send for `request_timeout_ms` while a partition has no leader (after a
+    restart of the broker, say), though it took a sequence number for it, so that every later record of the
+    partition is refused. Here only what Kafka refuses for good fails; the rest is written once and in order.
+    """
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self._message_accumulator._batch_ttl = math.inf
+
+    async def send(self, *args: Any, **kwargs: Any) -> asyncio.Future[Any]:
+        """As aiokafka's; what it raises before it took the record is no reason to give up either."""
+        while True:
+            try:
+                taken: asyncio.Future[Any] = await super().send(*args, **kwargs)
+            except KafkaError as error:
+                if not (error.retriable or isinstance(error, KafkaTimeoutError)):
+                    raise
+            else:
+                return taken
+            await asyncio.sleep(_TRY_AGAIN_S)
+
+
 def new_producer(settings: Settings) -> AIOKafkaProducer:
     """A producer that keeps order over its own retries and waits for all replicas.
 
     Its futures are the only word that a record is written: `flush` hides a failed batch.
     """
-    return AIOKafkaProducer(
+    return PatientProducer(
         **client_options(settings),
         acks="all",
         enable_idempotence=True,
         linger_ms=0,
         max_batch_size=256 * 1024,
         max_request_size=MAX_REJECTED_BYTES,
-        request_timeout_ms=30_000,
+        request_timeout_ms=_REQUEST_TIMEOUT_MS,
     )
 
 
