@@ -88,7 +88,7 @@ def main(roles: list[str]) -> NoReturn:
     if wanted := os.environ.get("TEST_KILL_AT"):
         points.on_reach = functools.partial(kill_at, wanted)
     if offset_file := os.environ.get("TEST_CLOCK"):
-        app.kit.clock.time = Shifted(Path(offset_file))  # type: ignore[attr-defined]  # as much of it as is used
+        app.kit.clock.time = Shifted(Path(offset_file))  # type: ignore[attr-defined, assignment]  # as much as is used
     if most := os.environ.get("TEST_MOST_BYTES_OF_A_FILE"):
         resource.setrlimit(resource.RLIMIT_FSIZE, (int(most), int(most)))
     if os.environ.get("TEST_STALL"):
