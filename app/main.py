@@ -7,12 +7,9 @@ status 1 and a line that says why; what was not acknowledged is done again after
 from __future__ import annotations
 
 import asyncio
-import logging
 import os
-import signal
-import sys
-from collections.abc import Coroutine, Iterator, Sequence
-from contextlib import AsyncExitStack, contextmanager, suppress
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from fcntl import LOCK_EX, LOCK_NB, flock
 from pathlib import Path
 from typing import Any, NoReturn, Protocol
@@ -21,6 +18,7 @@ import uvloop
 
 from app.join.agent import Join
 from app.kit.logs import logger
+from app.kit.process import StartFault, end, told_to_stop
 from app.kit.secrets import Secrets
 from app.log.agent import Log
 from app.outbound.agent import Outbound
@@ -40,10 +38,6 @@ _LEAVE_S = 3.0  # beyond stop_timeout_s, for Faust and Kafka; a container's grac
 ROLES = ("join", "outbound", "log", "web")
 
 
-class StartFault(Exception):
-    """The worker cannot start; the text says why and what to do."""
-
-
 class Role(Protocol):
     """What the root asks of a role."""
 
@@ -59,41 +53,135 @@ class Role(Protocol):
         ...
 
 
+class StopFault(Exception):
+    """The roles did not stop as they should; the text says which and why. The rest is read again."""
+
+
 def run(settings: Settings, roles: Sequence[str], secrets: Secrets) -> NoReturn:
     """Run `roles` until SIGTERM or SIGINT; the process ends here, with status 0 after an orderly stop.
 
-    It does not wait for threads that hang in a name server or in Kafka. Raises as `work`.
+    It does not wait for threads that hang in a name server or in Kafka. Raises as `Work.running`.
     """
-    asyncio.Runner(loop_factory=uvloop.new_event_loop).run(work(settings, roles, secrets))
-    _end(0)
+    end(asyncio.Runner(loop_factory=uvloop.new_event_loop).run(_work(settings, roles, secrets)))
 
 
-def _end(status: int) -> NoReturn:
-    logging.shutdown()
-    sys.stdout.flush()
-    os._exit(status)
-
-
-async def work(settings: Settings, roles: Sequence[str], secrets: Secrets) -> None:
-    """Run `roles` until SIGTERM or SIGINT. When a role ends before, so does the process, with status 1.
-
-    Raises `StartFault`, `TopicFault` and `KafkaError` when the start fails.
-    """
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for signum in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(signum, stop.set)
+async def _work(settings: Settings, roles: Sequence[str], secrets: Secrets) -> int:
+    stop = told_to_stop()
     await check_topics(settings)
-    async with AsyncExitStack() as stack:
-        producer = new_producer(settings)
-        await producer.start()
-        stack.push_async_callback(producer.stop)
-        running = [
-            _role(name, settings, producer, secrets, stack)
-            for name in ROLES
-            if name in roles and name != "web"
-        ]
-        await _run(settings, running, stop, stack)
+    work = Work(settings)
+    try:
+        async with answering(settings, work.waits_for), work.running(roles, secrets):
+            ended = asyncio.create_task(work.ended())
+            await asyncio.wait((asyncio.create_task(stop.wait()), ended), return_when=asyncio.FIRST_COMPLETED)
+            if not stop.is_set():
+                end(1)
+            ended.cancel()
+    except StopFault as fault:
+        logger().error("the stop failed", reason=str(fault))
+        end(1)
+    return 0
+
+
+@asynccontextmanager
+async def answering(settings: Settings, waits_for: Callable[[], list[str]]) -> AsyncIterator[None]:
+    """Serve the pages of this process. Raises `StartFault`."""
+    alone = is_loopback(settings.web_host)
+    if not alone and not settings.view_token:
+        raise StartFault(
+            f"POSTBACKS_WEB={settings.web_host}:{settings.web_port} is reached from other machines: "
+            "set POSTBACKS_VIEW_TOKEN, which readers of /metrics send as a bearer token"
+        )
+    server = new_server(waits_for, "" if alone else settings.view_token)
+    try:
+        web = await listen(server, settings.web_host, settings.web_port)
+    except OSError as error:
+        raise StartFault(
+            f"cannot listen on {settings.web_host}:{settings.web_port} ({error.strerror}): "
+            "set POSTBACKS_WEB to a free address"
+        ) from error
+    try:
+        yield
+    finally:
+        await web.cleanup()
+
+
+class Work:
+    """The roles of one process."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._roles: list[Role] = []
+        self._jobs: list[asyncio.Task[Any]] = []
+
+    def waits_for(self) -> list[str]:
+        """What is missing until all are ready, a line each."""
+        if not self._jobs:
+            return ["the start"]
+        return [f"{role.name}: {line}" for role in self._roles for line in role.waits_for()]
+
+    @asynccontextmanager
+    async def running(self, names: Sequence[str], secrets: Secrets) -> AsyncIterator[None]:
+        """Start the roles; at the end they finish what is in flight, commit and leave.
+
+        Raises `StartFault` and `KafkaError` when the start fails, `StopFault` when the stop does.
+        """
+        async with AsyncExitStack() as stack:
+            producer = new_producer(self._settings)
+            await producer.start()
+            stack.push_async_callback(_within, _LEAVE_S, producer.stop)
+            self._roles = [
+                _role(name, self._settings, producer, secrets, stack)
+                for name in ROLES
+                if name in names and name != "web"
+            ]
+            stopping = asyncio.Event()
+            self._start(stopping)
+            try:
+                yield
+            finally:
+                stopping.set()
+                await self._leave()
+
+    def _start(self, stopping: asyncio.Event) -> None:
+        roles = self._roles
+        jobs = {"watchdog": [Watchdog(self._settings, roles).run()]}
+        jobs |= {f"{role.name}: Faust": [_faust(role.app)] for role in roles}
+        jobs |= {role.name: list(role.jobs(stopping)) for role in roles}
+        self._jobs = [asyncio.create_task(job, name=name) for name, some in jobs.items() for job in some]
+        logger().info("worker started", roles=[role.name for role in roles], worker=self._settings.worker)
+
+    async def ended(self) -> str:
+        """Wait for the end of what was to run for ever; says what and why."""
+        done, _ = await asyncio.wait(self._jobs, return_when=asyncio.FIRST_COMPLETED)
+        return next(map(_tell, done))
+
+    async def _leave(self) -> None:
+        """No new work, finish what is in flight, commit, leave; after the deadline leave all the same."""
+        timeout_s = self._settings.stop_timeout_s
+        logger().info("worker stops", timeout_s=timeout_s)
+        await _within(timeout_s + _LEAVE_S, lambda: _stop_in_order(timeout_s, self._roles))
+        for job in self._jobs:
+            job.cancel()
+        done, hanging = await asyncio.wait(self._jobs, timeout=_LEAVE_S)
+        for job in done:
+            if not job.cancelled() and (error := job.exception()):
+                raise StopFault(f"{job.get_name()}: {type(error).__name__}: {error}") from error
+        if hanging:
+            raise StopFault(f"{next(iter(hanging)).get_name()} does not end")
+
+
+async def _within(timeout_s: float, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    """Wait so long for an orderly end and go on without: Faust swallows a cancellation while it stops.
+
+    It would wait for ever for a Kafka that is away. Raises `StopFault` when the end fails.
+    """
+    task = asyncio.create_task(work())
+    done, _ = await asyncio.wait((task,), timeout=timeout_s)
+    if not done:
+        task.cancel()
+        logger().warning("left before all had stopped: what was unfinished is read again")
+    elif error := task.exception():
+        raise StopFault(f"{type(error).__name__}: {error}") from error
 
 
 def _role(name: str, settings: Settings, producer: Any, secrets: Secrets, stack: AsyncExitStack) -> Role:
@@ -123,48 +211,6 @@ def new_courier(settings: Settings, secrets: Secrets) -> Courier:
     return Courier(secrets, guard.open_socket, proxy=proxy)
 
 
-async def _run(settings: Settings, roles: Sequence[Role], stop: asyncio.Event, stack: AsyncExitStack) -> None:
-    def waits_for() -> list[str]:
-        return [f"{role.name}: {line}" for role in roles for line in role.waits_for()]
-
-    alone = is_loopback(settings.web_host)
-    if not alone and not settings.view_token:
-        raise StartFault(
-            f"POSTBACKS_WEB={settings.web_host}:{settings.web_port} is reached from other machines: "
-            "set POSTBACKS_VIEW_TOKEN, which readers of /metrics send as a bearer token"
-        )
-    server = new_server(waits_for, "" if alone else settings.view_token)
-    try:
-        web = await listen(server, settings.web_host, settings.web_port)
-    except OSError as error:
-        raise StartFault(
-            f"cannot listen on {settings.web_host}:{settings.web_port} ({error.strerror}): "
-            "set POSTBACKS_WEB to a free address"
-        ) from error
-    stack.push_async_callback(web.cleanup)
-    jobs = [asyncio.create_task(Watchdog(settings, roles).run(), name="watchdog")]
-    jobs += [asyncio.create_task(_faust(role.app), name=f"{role.name}: Faust") for role in roles]
-    jobs += [asyncio.create_task(job, name=role.name) for role in roles for job in role.jobs(stop)]
-    logger().info("worker started", roles=[role.name for role in roles], worker=settings.worker)
-    stopping = asyncio.create_task(stop.wait())
-    done, _ = await asyncio.wait((stopping, *jobs), return_when=asyncio.FIRST_COMPLETED)
-    if stopping not in done:
-        for job in done:
-            _tell(job)
-        _end(1)
-    try:
-        await _leave(settings, roles)
-    except Exception as error:  # Faust's threads would keep a process alive whose loop is gone
-        logger().error("the stop failed", reason=f"{type(error).__name__}: {error}", exc_info=error)
-        _end(1)
-    for job in jobs:
-        job.cancel()
-    for ended in await asyncio.gather(*jobs, return_exceptions=True):
-        if isinstance(ended, Exception):
-            logger().error("a role failed while it stopped", reason=f"{type(ended).__name__}: {ended}")
-            _end(1)
-
-
 async def _faust(app: RoleApp) -> None:
     """Run the app; returns when Faust has given it up."""
     await app.start()
@@ -172,36 +218,20 @@ async def _faust(app: RoleApp) -> None:
     raise RuntimeError(f"Faust gave {app.conf.id} up: {app.crash_reason!r}")
 
 
-def _tell(job: asyncio.Task[Any]) -> None:
+def _tell(job: asyncio.Task[Any]) -> str:
     """Say why a job ended that was to run for ever."""
     error = job.exception()
     reason = f"{type(error).__name__}: {error}" if error else "it returned"
     logger().error("worker ends: a role did", role=job.get_name(), reason=reason, exc_info=error)
+    return f"{job.get_name()}: {reason}"
 
 
-def _give_up() -> None:
-    logger().error("left before all had stopped: what was unfinished is read again")
-    _end(1)
-
-
-async def _leave(settings: Settings, roles: Sequence[Role]) -> None:
-    """No new work, finish what is in flight, commit, leave; after the deadline leave all the same."""
-    logger().info("worker stops", timeout_s=settings.stop_timeout_s)
-    # Faust swallows a cancellation while it stops, and waits for a Kafka that is away for ever.
-    asyncio.get_running_loop().call_later(settings.stop_timeout_s + 2 * _LEAVE_S, _give_up)
-    try:
-        async with asyncio.timeout(settings.stop_timeout_s + _LEAVE_S):
-            await _stop_in_order(settings, roles)
-    except TimeoutError:
-        logger().warning("left before Faust had stopped: what was unfinished is read again")
-
-
-async def _stop_in_order(settings: Settings, roles: Sequence[Role]) -> None:
+async def _stop_in_order(timeout_s: float, roles: Sequence[Role]) -> None:
     """LOG last: it still stores the rows of what the others finish while they stop."""
     loop = asyncio.get_running_loop()
-    end_s = loop.time() + settings.stop_timeout_s
+    end_s = loop.time() + timeout_s
     logs = [role for role in roles if isinstance(role, Log)]
-    await asyncio.gather(*(role.app.leave(settings.stop_timeout_s) for role in roles if role not in logs))
+    await asyncio.gather(*(role.app.leave(timeout_s) for role in roles if role not in logs))
     for log in logs:
         with suppress(TimeoutError):
             async with asyncio.timeout_at(end_s):

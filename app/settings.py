@@ -7,7 +7,6 @@ sends at the wrong time. No message repeats what may hold a password.
 
 from __future__ import annotations
 
-import os
 import re
 import socket
 from collections.abc import Mapping
@@ -15,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from app.kit.dotenv import read_dotenv
+from app.kit.environment import environment, gone_dev
 from app.kit.reader import PREFIX, Address, Network, Reader, SettingsFault
 from app.topics import Topics, topics_of
 
@@ -25,12 +24,13 @@ __all__ = [
     "ProxyLink",
     "Settings",
     "SettingsFault",
+    "doubts",
     "environment",
     "load",
     "strangers",
 ]
 
-UNSUPPORTED = ("CLICKHOUSE_CLUSTER", "FLOWS_DIR", "TOKEN", "INBOUND")
+UNSUPPORTED = ("CLICKHOUSE_CLUSTER", "TOKEN", "INBOUND")
 """Settings to come: they are refused, because nothing obeys them yet."""
 _NOT_SETTINGS = re.compile(
     r"SECRET_.*|CI"
@@ -68,11 +68,14 @@ class Settings:
 
     kafka: str = "127.0.0.1:9092"
     kafka_auth: KafkaAuth = KafkaAuth()
+    kafka_idempotence: bool = True
+    kafka_session_timeout_s: float = 10.0
     clickhouse: str = field(default="http://default:@127.0.0.1:8123/postbacks", repr=False)
     prefix: str = "postbacks"
     partitions: int = 12
     replication: int = 1
     data_dir: Path = Path(".postbacks")
+    flows_dir: Path | None = None
     worker: str = ""
     web_host: str = "127.0.0.1"
     web_port: int = 8080
@@ -102,12 +105,10 @@ class Settings:
         return topics_of(self.prefix, self.partitions, self.requests_retention_days, self.retry_delays)
 
 
-def environment() -> dict[str, str]:
-    """The process's environment over a `.env` file in the working directory. Raises `SettingsFault`."""
-    try:
-        return {**read_dotenv(Path(".env")), **os.environ}
-    except (OSError, UnicodeDecodeError) as error:
-        raise SettingsFault(f"the file .env cannot be read: {error}") from error
+def doubts(environ: Mapping[str, str]) -> list[str]:
+    """What a person should hear about `environ`, a sentence each."""
+    gone = gone_dev(environ)
+    return [*([gone] if gone else []), *strangers(environ)]
 
 
 def names() -> list[str]:
@@ -148,11 +149,14 @@ def _read(read: Reader) -> Settings:
     return Settings(
         kafka=read.servers("KAFKA", "127.0.0.1:9092"),
         kafka_auth=_kafka_auth(read),
+        kafka_idempotence=read.choice("KAFKA_IDEMPOTENCE", "on", ("on", "off")) == "on",
+        kafka_session_timeout_s=read.seconds("KAFKA_SESSION_TIMEOUT", 10.0, 2.0, 300.0),
         clickhouse=read.link("CLICKHOUSE", "http://default:@127.0.0.1:8123/postbacks"),
         prefix=read.name("PREFIX", "postbacks"),
         partitions=read.whole("PARTITIONS", 12, 1, 10_000),
         replication=read.whole("REPLICATION", 1, 1, 10),
         data_dir=Path(read.text("DATA_DIR", ".postbacks")),
+        flows_dir=read.folder("FLOWS_DIR"),
         worker=read.name("WORKER", socket.gethostname()),
         web_host=host,
         web_port=port,

@@ -13,6 +13,7 @@ import typer
 from typer.exceptions import Abort, TyperException
 
 from app.cli.clickhouse import clickhouse_failures_told
+from app.cli.dev import dev
 from app.cli.doctor import doctor
 from app.cli.ending import fail, kafka_told, reach_kafka, run_async, settings_told
 from app.cli.flags import FLAGS, OPEN_FLAGS, environment_of, parameters
@@ -22,7 +23,7 @@ from app.cli.logs import logs_app
 from app.cli.parking import discard, park, release
 from app.cli.schema import schema
 from app.cli.stats import stats
-from app.settings import Settings, SettingsFault, environment, load, strangers
+from app.settings import Settings, SettingsFault, doubts, environment, load
 
 _EPILOG = f"""\
 Example: postbacks preview --template 'https://track.er/pb?c={{click}}' --set click.id=c-9
@@ -132,15 +133,15 @@ def _run_worker(settings: Settings, roles: tuple[str, ...]) -> NoReturn:
     from aiokafka.errors import KafkaError
 
     from app.kit.logs import configure, logger
+    from app.kit.process import StartFault
     from app.kit.secrets import Secrets
-    from app.main import StartFault
     from app.main import run as run_roles
     from app.stream.migrate import TopicFault
 
     configure(settings.log_format, settings.log_level)
     environ = environment()
-    for stranger in strangers(environ):
-        logger().warning(stranger)
+    for doubt in doubts(environ):
+        logger().warning(doubt)
     try:
         run_roles(settings, roles, Secrets(environ, settings.secrets_dir))
     except (StartFault, TopicFault) as fault:
@@ -199,7 +200,15 @@ def embedded_clickhouse(context: typer.Context) -> None:
     _run_as_its_own(main, context)
 
 
-for _command in (doctor, park, release, discard, stats):
+@embedded_app.command("broker", add_help_option=False, context_settings=_ITS_OWN_ARGUMENTS)
+def embedded_broker(context: typer.Context) -> None:
+    """Serve Kafka's protocol on loopback, for one machine and in memory."""
+    from app.embedded.broker import main
+
+    _run_as_its_own(main, context)
+
+
+for _command in (dev, doctor, park, release, discard, stats):
     app.command()(_command)
 app.command()(schema)
 

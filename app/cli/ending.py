@@ -12,7 +12,7 @@ import sys
 from collections.abc import Awaitable, Callable
 from typing import NoReturn, TypeVar
 
-from app.settings import Settings, environment, load, strangers
+from app.settings import Settings, doubts, environment, load
 
 _REACH_S = 10.0  # a broker answers within milliseconds; a person waits for this
 _Got = TypeVar("_Got")
@@ -25,11 +25,11 @@ def fail(text: str, status: int = 1) -> NoReturn:
 
 
 def settings_told() -> Settings:
-    """The settings; a variable that is none of them is a warning. Raises `SettingsFault`."""
+    """The settings; what is doubtful about them is a warning. Raises `SettingsFault`."""
     environ = environment()
     settings = load(environ)
-    for stranger in strangers(environ):
-        print(f"postbacks: warning: {stranger}", file=sys.stderr)
+    for doubt in doubts(environ):
+        print(f"postbacks: warning: {doubt}", file=sys.stderr)
     return settings
 
 

@@ -13,13 +13,14 @@ import msgspec
 from app.cli.clickhouse import MAX_EXECUTION_S
 from app.flows.flow import Flow
 from app.join.again import CannotRender, render_again, wanted
-from app.join.build import Terms
+from app.join.build import Source, Terms
 from app.kit.clock import now_ms
 from app.kit.secrets import Secrets
 from app.messages.request import Request
 from app.outbound.kept import Kept
 from app.outbound.mask import shown
-from app.queries.events import events_of_leads
+from app.queries.leads import events_of_leads
+from app.queries.story import StoredEvent
 from app.settings import Settings
 from app.topics import DAY_MS
 
@@ -51,12 +52,13 @@ class Rerender:
 
     async def __call__(self, kept: Sequence[Kept]) -> list[Request | None]:
         """The requests anew, None for one that cannot be rendered. Raises clickhouse-connect's errors."""
-        topic = self._settings.topics.lead_events.name
         leads = {one.lead_id for one in kept}
-        events = await events_of_leads(self._client, topic, leads, max_execution_s=MAX_EXECUTION_S)
+        events = await events_of_leads(self._client, leads, max_execution_s=MAX_EXECUTION_S)
         found: list[Request | None] = []
         for one in kept:
-            of_lead = (source for source in events[one.lead_id] if source.partition == one.partition)
+            of_lead = (
+                self._source(event) for event in events[one.lead_id] if event.partition == one.partition
+            )
             try:
                 found.append(self._anew(one.request, of_lead))
             except CannotRender as fault:
@@ -64,7 +66,11 @@ class Rerender:
                 found.append(None)
         return found
 
-    def _anew(self, old: Request, events: Iterator[Any]) -> Request:
+    def _source(self, event: StoredEvent) -> Source:
+        topic, at_ms = self._settings.topics.lead_events.name, round(event.recorded_at.timestamp() * 1000)
+        return Source(topic, event.partition, event.offset, at_ms, None, event.value)
+
+    def _anew(self, old: Request, events: Iterator[Source]) -> Request:
         flow = self._flows.get(old.origin.flow_id)
         if flow is not None and flow.version == old.origin.flow_version:
             return old

@@ -1,8 +1,8 @@
 """ClickHouse for one machine: chDB behind a loopback endpoint that speaks ClickHouse's HTTP interface.
 
-`postbacks embedded clickhouse --port 8123 --data DIR` runs it as a process of its own; `serve` runs it inside
-another. So whatever talks to ClickHouse talks to this one through the same client. It has no users: it
-listens on loopback only. What a client asks while a statement runs waits for that statement.
+`postbacks embedded clickhouse --port 8123 --data DIR` runs it as a process of its own; `start` beside
+another, `serve` inside it. So whatever talks to ClickHouse talks to this one through the same client. It has
+no users: it listens on loopback only. What a client asks while a statement runs waits for that statement.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
-import ctypes
 import gzip
 import importlib
 import os
@@ -20,18 +19,20 @@ import tempfile
 import uuid
 import zlib
 from collections.abc import AsyncIterator, Mapping, Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from aiohttp import web
 
-from app.embedded.engine import Engine, EngineMissing, Fault
+from app.embedded.child import HOST, Child, port_of, running
+from app.embedded.engine import INSTALL, Engine, Fault
 from app.embedded.http import Reply, Said, call_of, reply_of_fault, reply_to
+from app.embedded.parent import end_with_parent
+from app.kit.process import StartFault, told_to_stop
 
-_HOST = "127.0.0.1"
 _MAX_BODY_BYTES = 1 << 30
 _STOP_S = 10.0  # a stop that hangs for so long ends the process
-_PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
 
 @contextlib.asynccontextmanager
@@ -39,7 +40,7 @@ async def serve(port: int = 0, folder: Path | None = None) -> AsyncIterator[str]
     """Run the endpoint in this process; yields its address, `http://127.0.0.1:PORT`.
 
     `port` 0 takes a free one; without a `folder` the data is kept in a temporary one and goes with it.
-    Raises `EngineMissing` without chDB or when the folder is in use, `OSError` when the port is.
+    Raises `StartFault` without chDB or when the folder is in use, `OSError` when the port is.
     """
     with contextlib.ExitStack() as kept:
         if folder is None:
@@ -50,12 +51,26 @@ async def serve(port: int = 0, folder: Path | None = None) -> AsyncIterator[str]
         runner = web.AppRunner(_application(engine), access_log=None, shutdown_timeout=1.0)
         try:
             await runner.setup()
-            site = web.TCPSite(runner, _HOST, port)
+            site = web.TCPSite(runner, HOST, port)
             await site.start()
-            yield f"http://{_HOST}:{runner.addresses[0][1]}"
+            yield f"http://{HOST}:{runner.addresses[0][1]}"
         finally:
             await runner.cleanup()
             await engine.stop()
+
+
+@contextlib.asynccontextmanager
+async def start(folder: Path, port: int = 0) -> AsyncIterator[tuple[str, Child]]:
+    """Run the endpoint as a child process, which keeps this one's loop free; yields its address and it.
+
+    Raises `StartFault` when it is not installed or the port is taken.
+    """
+    if find_spec("chdb") is None:
+        raise StartFault(f"the embedded ClickHouse is not installed: {INSTALL}")
+    port = port_of(port)
+    command = ["-m", "app.embedded.clickhouse", "--with-parent", "--port", str(port), "--data", str(folder)]
+    async with running("the embedded ClickHouse", command, port) as child:
+        yield f"http://{HOST}:{port}", child
 
 
 def _application(engine: Engine) -> web.Application:
@@ -155,32 +170,20 @@ def main(argv: Sequence[str]) -> int:
     options = parser.parse_args(argv)
     try:
         if options.with_parent:
-            _end_with_parent()
+            end_with_parent(os.getppid(), signal.SIGTERM)
         asyncio.run(_run(options.port, options.data))
-    except (EngineMissing, OSError) as error:
+    except (StartFault, OSError) as error:
         print(f"postbacks embedded clickhouse: {error}", file=sys.stderr)
         return 1
     return 0
 
 
-def _end_with_parent() -> None:
-    """Have Linux send SIGTERM when the parent ends; end now when it has just gone."""
-    parent = os.getppid()
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
-    if os.getppid() != parent:
-        raise OSError("the process that started it is gone")
-
-
 async def _run(port: int, folder: Path | None) -> None:
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
+    stop = told_to_stop()
     async with serve(port, folder) as address:
         print(f"ClickHouse listens on {address} (chDB, {folder or 'temporary data'})", flush=True)
         await stop.wait()
-        loop.call_later(_STOP_S, os._exit, 0)
+        asyncio.get_running_loop().call_later(_STOP_S, os._exit, 0)
 
 
 if __name__ == "__main__":

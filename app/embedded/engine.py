@@ -16,8 +16,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from app.embedded.sql import Insert, Statement
+from app.kit.process import StartFault
 
 STD_EXCEPTION = 1001  # ClickHouse's code for an error that has none
+INSTALL = (
+    "it comes with the extra `embedded`: pip install 'postbacks[embedded]' "
+    "(in a checkout: uv sync --extra embedded)"
+)
 _GRACE_S = 1.0
 _SETTING = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _CODE = re.compile(r"Code: (\d+)")
@@ -29,10 +34,6 @@ class Fault(Exception):
     def __init__(self, code: int, text: str) -> None:
         super().__init__(text)
         self.code = code
-
-
-class EngineMissing(Exception):
-    """chDB is not installed, or the data folder cannot be used; the text says what to do."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +71,7 @@ class Engine:
         self.timezone = ""
 
     async def start(self) -> None:
-        """Open the data folder. Raises `EngineMissing`."""
+        """Open the data folder. Raises `StartFault`."""
         await asyncio.get_running_loop().run_in_executor(self._thread, self._open)
 
     async def run(self, call: Call) -> Answer:
@@ -96,15 +97,12 @@ class Engine:
         try:
             import chdb
         except ImportError:
-            raise EngineMissing(
-                "the embedded ClickHouse needs chDB, which is not installed: "
-                "pip install 'postbacks[embedded]' (in a checkout: uv sync --extra embedded)"
-            ) from None
+            raise StartFault(f"the embedded ClickHouse is not installed: {INSTALL}") from None
         self._chdb = chdb
         try:
             self._anchor = chdb.connect(self._folder)
         except Exception as error:
-            raise EngineMissing(
+            raise StartFault(
                 f"the data folder {self._folder} cannot be used: {' '.join(str(error).split())}. "
                 "One process holds one folder: stop the other, or name another with --data"
             ) from None

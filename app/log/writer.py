@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 from urllib.parse import unquote, urlsplit
 
 import clickhouse_connect
+from clickhouse_connect.driver import options
 from clickhouse_connect.driver.exceptions import ClickHouseError, DataError, Error
 
 from app.kit.logs import logger
@@ -24,6 +25,9 @@ from app.log.refusal import Away, Refused, backoff_s, shortened, told_of
 from app.log.rows import BadRecord, Row
 from app.log.tables import Table
 from app.messages.record import Address
+
+# Where pandas is installed (chDB brings it) the first insert would import it and stop the loop for seconds.
+options.pd = options.np = None
 
 _Got = TypeVar("_Got")
 

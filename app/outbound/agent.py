@@ -32,6 +32,7 @@ from app.outbound.incoming import read_request
 from app.outbound.memory import Attempted, Memory, read_memory
 from app.outbound.newest import Newest
 from app.outbound.parked import Parking
+from app.outbound.parking import kept_instead
 from app.outbound.policy import Delivered, Exhausted, Parked, RetryAt, Step, next_step, overdue
 from app.outbound.retries import Mover
 from app.outbound.schedule import is_early
@@ -268,8 +269,8 @@ class Outbound:
         )
         answered = isinstance(outcome, Answer) or outcome.answer is not None
         parks = self._parking.why_parked(request, judgement.verdict, answered=answered)
-        if parks is not None and isinstance(step, RetryAt):
-            step = Parked(step.reason)
+        if parks is not None:
+            step = kept_instead(step, judgement.reason)
         SEND_S.observe(outcome.duration_ms / 1000)
         row = self._rows.attempt(
             request,

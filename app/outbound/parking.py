@@ -15,6 +15,7 @@ from dataclasses import dataclass
 
 from app.messages.request import Request
 from app.messages.state import Postback, PostbackState
+from app.outbound.policy import Exhausted, Parked, RetryAt, Step
 from app.outbound.verdict import Meaning
 
 AUTH_IN_A_ROW = 3
@@ -38,6 +39,14 @@ def why_kept(request: Request, known: KnownState | None) -> str | None:
     if known is None or known.state.state != "parked" or request.released >= known.offset:
         return None
     return known.state.told()
+
+
+def kept_instead(step: Step, reason: str) -> Step:
+    """What follows a send whose postback is parked: what would come again is kept, also where its next turn
+    would be past the deadline, which is looked at before it is sent."""
+    if isinstance(step, RetryAt) or (isinstance(step, Exhausted) and step.limit == "deadline"):
+        return Parked(reason)
+    return step
 
 
 class Refusals:

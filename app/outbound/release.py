@@ -229,6 +229,7 @@ class Release:
             self._let_go[one.place] = one.offset
             self._released += 1
         await asyncio.gather(*acks)
+        reach("release: let go")
 
     async def _turn(self) -> None:
         """Wait for the next turn at the rate."""

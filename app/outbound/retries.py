@@ -73,8 +73,8 @@ class Mover:
             group_id=f"{self._settings.prefix}-retries",
             enable_auto_commit=False,
             auto_offset_reset="earliest",
-            session_timeout_ms=10_000,
-            heartbeat_interval_ms=2_000,
+            session_timeout_ms=int(self._settings.kafka_session_timeout_s * 1000),
+            heartbeat_interval_ms=int(self._settings.kafka_session_timeout_s * 200),
             max_poll_interval_ms=7 * 86_400_000,  # it may wait for Kafka, and a member that left never joins
             fetch_max_wait_ms=_POLL_MS,
             max_partition_fetch_bytes=_FETCHED_BYTES,

@@ -10,6 +10,7 @@ from typing import Any
 
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
+from aiokafka.errors import IncompatibleBrokerVersion
 
 from app.settings import Settings
 from app.stream.kafka import new_admin
@@ -86,17 +87,30 @@ async def _create(admin: AIOKafkaAdminClient, topics: list[Topic], replication: 
 async def _adjust(admin: AIOKafkaAdminClient, topics: list[Topic]) -> list[str]:
     done = []
     for topic in topics:
-        have = await _own_settings(admin, topic.name)
+        have, own = await _settings(admin, topic.name)
         want = topic.settings()
         changed = {name: value for name, value in want.items() if have.get(name) != value}
         if changed:
-            # alter_configs replaces all of a topic's own settings: what others set is kept
-            await admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, topic.name, have | want)])
+            await _alter(admin, topic.name, own | want)
             done += [f"topic {topic.name}: {name} is now {value}" for name, value in changed.items()]
     return done
 
 
-async def _own_settings(admin: AIOKafkaAdminClient, name: str) -> dict[str, str]:
+async def _alter(admin: AIOKafkaAdminClient, name: str, settings: dict[str, str]) -> None:
+    """Replace all of a topic's own settings; `settings` hold what others set, too."""
+    try:
+        await admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, name, settings)])
+    except IncompatibleBrokerVersion as error:
+        told = ", ".join(f"{setting}={value}" for setting, value in sorted(settings.items()))
+        raise TopicFault(
+            f"topic {name} should have {told}, and this broker cannot change a topic's settings: set them "
+            "with the broker's own tools, or make the topic anew"
+        ) from error
+
+
+async def _settings(admin: AIOKafkaAdminClient, name: str) -> tuple[dict[str, str], dict[str, str]]:
+    """A topic's settings as they hold, and those of them that are set on the topic itself."""
     answers: list[Any] = await admin.describe_configs([ConfigResource(ConfigResourceType.TOPIC, name)])
     entries = answers[0].resources[0][4]
-    return {entry[0]: entry[1] for entry in entries if entry[3] == _SET_ON_THE_TOPIC}
+    have = {entry[0]: entry[1] for entry in entries}
+    return have, {entry[0]: entry[1] for entry in entries if entry[3] == _SET_ON_THE_TOPIC}

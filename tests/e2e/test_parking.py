@@ -217,8 +217,16 @@ async def test_a_person_parks_and_releases_and_is_told_of_a_slip(tried: Tried) -
     await tried.made.send(*lead_events(["L-1", "L-2"]))
     await tried.keeps(2)
     assert tried.receiver.requests == []
+    rows = await until(lambda: tried.made.rows("reason", "outcome = 'parked'", n=2), "rows")
+    assert all("moving the pixel" in reason for (reason,) in rows)
+    tried.apply("/v3")
+    await until(lambda: tried.made.database.rows("SELECT 1 FROM lead_events LIMIT 1 OFFSET 1"), "stored")
+    await tried.made.database.client.command("TRUNCATE TABLE lead_events")
+    stay = await tried.run("release", *_POSTBACK, "--rerender", "--yes")
+    assert "1 will stay: lead L-1 cannot be folded up to event L-1-new" in stay.stdout
+    assert (stay.returncode, await tried.kept(), await tried.state()) == (1, 2, "active")
+    assert "2 could not be rendered anew and stay" in stay.stderr
     _, done = await tried.json("release", *_POSTBACK, "--yes")
     assert (done["released"], done["state"]) == (2, "active")
     assert Counter(tried.arrived("/v2")) == {("L-1", "new"): 1, ("L-2", "new"): 1}
-    rows = await until(lambda: tried.made.rows("reason", "outcome = 'parked'", n=2), "rows")
-    assert all("moving the pixel" in reason for (reason,) in rows)
+    assert await tried.kept() == 0

@@ -7,8 +7,9 @@ import socket
 
 import pytest
 
+from app.kit.process import StartFault
 from app.kit.secrets import Secrets
-from app.main import StartFault, new_courier
+from app.main import new_courier
 from app.outbound.answers import Answer, Failure
 from app.outbound.courier import Courier
 from app.outbound.guard import Guard

@@ -13,7 +13,7 @@ _ROOMS = (
     *("join", "outbound", "log", "queries", "embedded", "doctor", "web", "main", "dev", "demo", "cli"),
 )
 _LIBRARIES = {"faust", "mode", "aiokafka", "aiohttp", "clickhouse_connect", "chdb", "rocksdict"}
-_SHELLS = {"stream", "queries", "embedded", "web", "main", "demo", "cli"}
+_SHELLS = {"stream", "queries", "embedded", "web", "main", "dev", "demo", "cli"}
 _SHELL_FILES = {
     "agent.py",
     "ask_clickhouse.py",

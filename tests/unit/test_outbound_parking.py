@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from app.messages.request import Request
 from app.messages.state import PostbackState, decode_state, key_of, parked_key, postback_of
-from app.outbound.parking import AUTH_IN_A_ROW, KnownState, Refusals, why_kept
+from app.outbound.parking import AUTH_IN_A_ROW, KnownState, Refusals, kept_instead, why_kept
+from app.outbound.policy import Exhausted, Failed, Parked, RetryAt
 from app.outbound.verdict import Meaning
 from tests.outbound import request
 
@@ -64,6 +65,14 @@ def test_after_it_was_parked_three_refusals_are_wanted_again() -> None:
 
 def test_a_refusal_while_parked_parks_at_once() -> None:
     assert judged(Refusals(), "auth", parked=True) == [True]
+
+
+def test_where_a_postback_is_parked_what_would_come_again_is_kept_and_what_has_ended_is_not() -> None:
+    assert kept_instead(RetryAt(5, "status 401"), "status 401") == Parked("status 401")
+    assert kept_instead(Exhausted("deadline", "no retry, past …"), "status 401") == Parked("status 401")
+    last = Exhausted("attempts", "attempt 8 of 8 was the last: status 401")
+    assert kept_instead(last, "status 401") == last
+    assert kept_instead(Failed("status 404"), "status 404") == Failed("status 404")
 
 
 answers = st.sampled_from(["auth", "ok", "retry", "throttle", "final"])

@@ -1,0 +1,213 @@
+"""Everything on one machine: a broker, ClickHouse, all roles in this process, flows from a folder.
+
+Both engines are child processes that end with this one, however it ends: chDB too, because its import and
+its long statements would hold up the roles' event loop. What they hold is of one run, so the folder of
+tables and data is emptied at each start: the broker begins at offset 0.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import socket
+from collections.abc import AsyncIterator, Coroutine, Iterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, TypeVar
+
+from app.embedded import broker, clickhouse
+from app.kit import home
+from app.kit.environment import own_environment
+from app.kit.process import StartFault
+from app.kit.secrets import Secrets
+from app.settings import Settings, load
+
+PARTITIONS = 4
+SESSION_S = 2.0  # the embedded broker answers who joins a group after half of it
+STOP_S = 2.0  # what is in flight is lost with the broker anyway
+DATABASE = "postbacks"
+_LOOK_S = 0.02
+_Got = TypeVar("_Got")
+
+
+class Home:
+    """What runs: its settings with the addresses, and how it may end."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self._ends: list[asyncio.Task[str]] = []
+
+    def add(self, end: Coroutine[Any, Any, str]) -> None:
+        """One more thing that is to run for ever, which says how it ended."""
+        self._ends.append(asyncio.create_task(end))
+
+    async def ended(self) -> str:
+        """Wait for the end of what was to run for ever; says what and how."""
+        done, _ = await asyncio.wait(self._ends, return_when=asyncio.FIRST_COMPLETED)
+        return next(iter(done)).result()
+
+    async def during(self, work: Coroutine[Any, Any, _Got]) -> _Got:
+        """Do something while all runs. Raises `StartFault` when something ends first, and as `work` does."""
+        task = asyncio.create_task(work)
+        await asyncio.wait((task, *self._ends), return_when=asyncio.FIRST_COMPLETED)
+        if task.done():
+            return task.result()
+        task.cancel()
+        raise StartFault(await self.ended())
+
+    def cancel(self) -> None:
+        """Look no more."""
+        for end in self._ends:
+            end.cancel()
+
+
+def home_settings(environ: Mapping[str, str]) -> Settings:
+    """The settings of `environ`, with as many partitions as one machine needs. Raises `SettingsFault`."""
+    told = environ.get("POSTBACKS_PARTITIONS", "").strip()
+    return load({**environ, "POSTBACKS_PARTITIONS": told or str(PARTITIONS)})
+
+
+@asynccontextmanager
+async def at_home(settings: Settings, *, flows: Path | None = None) -> AsyncIterator[Home]:
+    """Run everything; yields once all of it is ready, its addresses written into `settings.data_dir`.
+
+    `flows` is a folder of flow files, which is watched. At the end the roles stop, then the engines. Raises
+    `StartFault` when it cannot start, and as `Work.running` when the stop fails.
+    """
+    async with AsyncExitStack() as stack:
+        stack.enter_context(_held(settings.data_dir))
+        settings = replace(settings, web_port=_web_port(settings))
+        folder = _emptied(settings.data_dir / "dev")
+        kafka, kafka_child = await stack.enter_async_context(broker.start())
+        database = clickhouse.start(folder / "clickhouse")
+        http, database_child = await stack.enter_async_context(database)
+        here = Home(
+            replace(
+                settings,
+                kafka=kafka,
+                kafka_idempotence=False,
+                kafka_session_timeout_s=SESSION_S,
+                clickhouse=f"{http.replace('://', '://default:@')}/{DATABASE}",
+                data_dir=folder,
+                stop_timeout_s=min(settings.stop_timeout_s, STOP_S),
+            )
+        )
+        stack.callback(here.cancel)
+        here.add(kafka_child.ended())
+        here.add(database_child.ended())
+        from app.main import ROLES, Work, answering  # while the engines start: it is a second's import
+
+        work = Work(here.settings)
+        await stack.enter_async_context(answering(here.settings, work.waits_for))
+        await here.during(kafka_child.listening())
+        await here.during(database_child.listening())
+        await here.during(_migrate(here.settings))
+        secrets = Secrets(own_environment(), settings.secrets_dir)
+        if flows is not None:
+            await stack.enter_async_context(_followed(here, flows, secrets))
+        await stack.enter_async_context(work.running(ROLES, secrets))
+        here.add(work.ended())
+        stack.callback(here.cancel)
+        await here.during(_ready(work.waits_for))
+        stack.enter_context(_announced(settings.data_dir, here.settings))
+        yield here
+
+
+@contextmanager
+def _held(data_dir: Path) -> Iterator[None]:
+    try:
+        with home.hold(data_dir):
+            yield
+    except home.Held as held:
+        raise StartFault(
+            f"another dev runs in {data_dir} (process {held}): stop it, or give this one another "
+            "folder with POSTBACKS_DATA_DIR"
+        ) from None
+
+
+def _emptied(folder: Path) -> Path:
+    try:
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+    except OSError as error:
+        raise StartFault(f"cannot empty {folder} ({error.strerror}): set POSTBACKS_DATA_DIR") from error
+    return folder.resolve()
+
+
+def _web_port(settings: Settings) -> int:
+    """The port of the pages, a free one for 0: looked at before anything starts."""
+    family = socket.AF_INET6 if ":" in settings.web_host else socket.AF_INET
+    try:
+        with socket.create_server((settings.web_host, settings.web_port), family=family) as probe:
+            port: int = probe.getsockname()[1]
+            return port
+    except OSError as error:
+        raise StartFault(
+            f"cannot listen on {settings.web_host}:{settings.web_port} ({error.strerror}): choose another "
+            "port with --port or POSTBACKS_WEB; --port 0 takes a free one"
+        ) from error
+
+
+async def _migrate(settings: Settings) -> None:
+    from app.log.migrate import migrate
+    from app.log.writer import connect
+    from app.stream.migrate import migrate_topics
+
+    await migrate_topics(settings)
+    client = await connect(settings.clickhouse, use_database=False)
+    try:
+        await migrate(client, database=DATABASE, log_ttl_days=settings.log_ttl_days)
+    finally:
+        await client.close()
+
+
+@asynccontextmanager
+async def _followed(here: Home, flows: Path, secrets: Secrets) -> AsyncIterator[None]:
+    """Follow a folder of flows; what it says is written before anything is sent."""
+    from app.embedded.folder import Folder
+
+    folder = Folder(here.settings, flows, secrets)
+    watching = asyncio.create_task(folder.watch())
+    here.add(_watched(watching))
+    try:
+        await here.during(folder.ready.wait())
+        yield
+    finally:
+        watching.cancel()
+        with suppress(asyncio.CancelledError):
+            await watching
+
+
+async def _watched(watching: asyncio.Task[None]) -> str:
+    await asyncio.wait((watching,))
+    return f"the folder of flows: {watching.exception()}"
+
+
+async def _ready(waits_for: Any) -> None:
+    while waits_for():  # noqa: ASYNC110 - roles tell what they wait for when they are asked
+        await asyncio.sleep(_LOOK_S)
+
+
+@contextmanager
+def _announced(data_dir: Path, settings: Settings) -> Iterator[None]:
+    """Tell the addresses to other commands with the same data directory, as long as all runs."""
+    home.write(data_dir, addresses(settings))
+    try:
+        yield
+    finally:
+        home.remove(data_dir)
+
+
+def addresses(settings: Settings) -> dict[str, str]:
+    """The variables with which other commands find what runs here."""
+    return {
+        "POSTBACKS_KAFKA": settings.kafka,
+        "POSTBACKS_KAFKA_IDEMPOTENCE": "off",
+        "POSTBACKS_CLICKHOUSE": settings.clickhouse,
+        "POSTBACKS_PREFIX": settings.prefix,
+        "POSTBACKS_PARTITIONS": str(settings.partitions),
+        "POSTBACKS_DATA_DIR": str(settings.data_dir),
+        "POSTBACKS_WEB": f"{settings.web_host}:{settings.web_port}",
+        "POSTBACKS_ALLOW_NETWORKS": ",".join(map(str, settings.allow_networks)),
+    }
