@@ -30,7 +30,7 @@ class Shell:
             input=stdin,
             capture_output=True,
             text=True,
-            timeout=50,
+            timeout=240 if "--rate" in arguments else 50,  # a rate has its time
             env=_bare_environ() | self.environ | more,
             cwd=self.folder,
             check=False,
