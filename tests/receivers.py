@@ -54,11 +54,13 @@ class Exchange:
     reader: asyncio.StreamReader
     writer: asyncio.StreamWriter
     keep_open: bool = field(default=False)
+    written: int = 0
 
     async def write(self, data: bytes) -> None:
         """Send bytes now."""
         self.writer.write(data)
         await self.writer.drain()
+        self.written += len(data)
 
     def reset(self) -> None:
         """Break the connection with RST instead of FIN, which an unread linger of 0 does."""

@@ -3,6 +3,8 @@
 Facts that shape this module (read in aiohttp 3.14.5, each with a test in `tests/integration`):
 - Bytes that arrive on an idle kept connection become the answer to the next request on it. Such a
   connection is not used again (`Pool.connect`).
+- The parser takes interim answers, blank lines and chunk extensions without end, and keeps each interim one.
+  `_Handler` counts heads and bytes.
 - The parser forgets the answers of a piece of bytes in which anything is wrong, so what follows a body
   that is longer than its Content-Length says would take a good answer with it; and what is wrong inside a
   body leaves its reader waiting. `_Handler` feeds an answer's head by itself and wakes the reader.
@@ -18,8 +20,10 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import re
 import socket
 import ssl
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -28,14 +32,17 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 from aiohttp.client_proto import ResponseHandler
 from aiohttp.client_reqrep import ClientRequest
 from aiohttp.connector import Connection
+from aiohttp.http_parser import RawResponseMessage
 
 from app.outbound.answers import os_text
-from app.outbound.guard import AddressBlocked, AddrInfo, OpenSocket, connecting
+from app.outbound.guard import AddressBlocked, AddrInfo, OpenSocket, connecting, refused
 from app.outbound.tunnel import Proxy, ProxyFault, ProxyRefused
 
 KEEP_ALIVE_S = 4.0
 NAME_THREADS = 32
-_MOST_HEADS = 8  # of interim answers (1xx) in one piece of bytes
+MAX_WIRE_BYTES = 2**20  # of one answer: its head, and its body with what frames it
+_MOST_HEADS = 16  # of one answer, its interim ones (1xx) included
+_head_end = re.compile(rb"\n\r?\n")
 
 
 class Pool(aiohttp.TCPConnector):
@@ -71,9 +78,20 @@ class Pool(aiohttp.TCPConnector):
             if is_new or (connection.protocol is not None and not connection.protocol.should_close):
                 break
             connection.close()
+        if isinstance(connection.protocol, _Handler):
+            connection.protocol.begin()
         if flight is not None:
             flight.connected = True
         return connection
+
+    async def _resolve_host(
+        self, host: str, port: int, traces: Sequence[Any] | None = None
+    ) -> list[ResolveResult]:
+        """The addresses of a name. What only resembles an address, such as `127.1`, is refused like one."""
+        try:
+            return await super()._resolve_host(host, port, traces)
+        except aiohttp.InvalidUrlClientError:
+            raise refused(host, "no address in its usual spelling") from None
 
     async def _wrap_create_connection(
         self,
@@ -168,25 +186,61 @@ class Pool(aiohttp.TCPConnector):
         return secured
 
 
+class Flooded(aiohttp.ClientPayloadError):
+    """An answer is larger around its body than any that means well; the text says by what."""
+
+
 class _Handler(ResponseHandler):
+    """One connection's side of HTTP. What an answer may cost is counted from `begin` on."""
+
+    def begin(self) -> None:
+        """Be ready for the answer to the next request."""
+        self._left = MAX_WIRE_BYTES
+        self._heads_left = _MOST_HEADS
+        self._is_in_body = False
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.begin()
+        super().connection_made(transport)
+
     def data_received(self, data: bytes) -> None:
-        for _ in range(_MOST_HEADS):
-            head, end, data = data.partition(b"\r\n\r\n")
-            super().data_received(head + end)
-            if not data or self.exception() is not None:
+        self._left -= len(data)
+        if self._left < 0:
+            self._refuse(f"the answer has over {MAX_WIRE_BYTES // 2**20} MiB around its body")
+        while data and self.exception() is None and not self._is_in_body:
+            if self._heads_left == 0:
+                self._refuse(f"over {_MOST_HEADS} heads came before the answer's")
                 return
-        super().data_received(data)
+            found = _head_end.search(data)
+            end = found.end() if found else len(data)
+            self._heads_left -= found is not None
+            super().data_received(data[:end])
+            data = data[end:]
+        if self.exception() is None:
+            super().data_received(data)
+
+    def feed_data(self, data: tuple[RawResponseMessage, aiohttp.StreamReader], size: int = 0) -> None:
+        code = data[0].code
+        self._is_in_body = not 100 <= code < 200 or code == 101
+        super().feed_data(data, size)
 
     def set_exception(self, exc: BaseException, *cause: BaseException) -> None:
         super().set_exception(exc, *cause)
         if self._payload is not None:
             # Soon, not now: what came before the fault is read first.
-            self._loop.call_soon(_break, self._payload)
+            self._loop.call_soon(_break, self._payload, exc)
+
+    def _refuse(self, why: str) -> None:
+        self.set_exception(Flooded(why))  # first: of two faults the reader hears the earlier
+        if self.transport is not None:
+            self.transport.close()
 
 
-def _break(body: aiohttp.StreamReader) -> None:
+def _break(body: aiohttp.StreamReader, why: BaseException) -> None:
     if not body.is_eof() and body.exception() is None:
-        body.set_exception(aiohttp.ClientPayloadError("the body is broken"))
+        body.set_exception(
+            why if isinstance(why, Flooded) else aiohttp.ClientPayloadError("the body is broken")
+        )
 
 
 def _handler(loop: asyncio.AbstractEventLoop) -> ResponseHandler:

@@ -30,7 +30,7 @@ from yarl import URL
 from app.kit.clock import now_ms
 from app.messages.request import Request
 from app.outbound.answers import READ_BYTES, Answer, Failure, FailureKind, os_text
-from app.outbound.connections import Names, Pool, tls_context
+from app.outbound.connections import Flooded, Names, Pool, tls_context
 from app.outbound.guard import Connecting, OpenSocket, connecting
 from app.outbound.inflate import inflate
 from app.outbound.tunnel import Proxy, ProxyFault
@@ -199,6 +199,8 @@ def _told(error: Exception, flight: _Flight) -> _Broken:
     cause = error.__cause__ if isinstance(error, _SentOnce) else error
     if isinstance(cause, ProxyFault):
         return "proxy", str(cause)
+    if isinstance(cause, Flooded):
+        return "malformed" if flight.status is None else "incomplete", str(cause)
     if flight.status is not None:
         return "incomplete", f"the answer broke off after {len(flight.body)} bytes of its body"
     if isinstance(cause, aiohttp.ClientConnectorError):

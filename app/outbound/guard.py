@@ -92,6 +92,14 @@ class Connecting:
 connecting: ContextVar[Connecting | None] = ContextVar("connecting", default=None)
 
 
+def refused(address: str, why: str) -> AddressBlocked:
+    """The refusal of an address, noted for the request at hand."""
+    refusal = AddressBlocked(address, why)
+    if (seen := connecting.get()) is not None:
+        seen.blocked.append(refusal)
+    return refusal
+
+
 def _unbound(info: AddrInfo) -> socket.socket:
     return socket.socket(*info[:3])
 
@@ -127,13 +135,9 @@ class Guard:
 
         Raises `AddressBlocked` when it may not.
         """
-        seen = connecting.get()
         if (why := self.why_not(address)) is not None:
-            refusal = AddressBlocked(address, why)
-            if seen is not None:
-                seen.blocked.append(refusal)
-            raise refusal
-        if seen is not None:
+            raise refused(address, why)
+        if (seen := connecting.get()) is not None:
             seen.opened += 1
 
     def _why_not(self, address: IPv4 | IPv6) -> str | None:

@@ -36,33 +36,45 @@ def inflate(body: bytes, content_encoding: str, limit_bytes: int) -> bytes:
 
 def _undo(body: bytes, wrappers: tuple[int, ...], limit_bytes: int) -> bytes:
     for wrapper in wrappers:
-        out, fault = _run(body, wrapper, limit_bytes, step=max(len(body), 1))
-        if fault:
-            # zlib keeps nothing of a call that fails; byte by byte, nothing before the fault is lost.
-            out, fault = _run(body, wrapper, limit_bytes, step=1)
+        out, fault = _run(body, wrapper, limit_bytes)
         # Text reads as raw deflate for a while by chance: there only a whole stream counts.
         if not fault or (out and wrapper != _RAW):
             return out
     return body
 
 
-def _run(body: bytes, wrapper: int, limit_bytes: int, step: int) -> tuple[bytes, bool]:
-    """What comes out of `body`, fed in pieces of `step` bytes, and whether it is broken."""
+def _run(body: bytes, wrapper: int, limit_bytes: int) -> tuple[bytes, bool]:
+    """What comes out of `body`, and whether it is broken."""
     out = bytearray()
     stream = zlib.decompressobj(wrapper)
-    try:
-        for at in range(0, len(body), step):
-            piece = body[at : at + step]
-            while piece and len(out) < limit_bytes:
-                if stream.eof:
-                    if wrapper != _GZIP:
-                        return bytes(out), False
-                    stream = zlib.decompressobj(wrapper)  # several members: RFC 1952, 2.2
-                out += stream.decompress(piece, limit_bytes - len(out))
-                piece = stream.unused_data if stream.eof else stream.unconsumed_tail
-    except zlib.error:
-        return bytes(out), True
+    at, step = 0, max(len(body), 1)
+    while at < len(body) and len(out) < limit_bytes and (wrapper == _GZIP or not stream.eof):
+        before, length = stream.copy(), len(out)
+        try:
+            stream = _feed(stream, body[at : at + step], wrapper, limit_bytes, out)
+        except zlib.error:
+            if step == 1:
+                return bytes(out), True
+            # zlib keeps nothing of a call that fails: in smaller pieces nothing before the fault is lost.
+            stream, step = before, max(step // 16, 1)
+            del out[length:]
+        else:
+            at += step
     if stream.eof or len(out) >= limit_bytes:
         return bytes(out), False
     # It ends early. Without a byte out of it, a short text such as `1` only began like this form.
     return bytes(out), bool(body) and (wrapper == _RAW or not out)
+
+
+def _feed(
+    stream: zlib._Decompress, piece: bytes, wrapper: int, limit_bytes: int, out: bytearray
+) -> zlib._Decompress:
+    """Append what comes out of a piece; the stream that goes on, a new one a member (RFC 1952, 2.2)."""
+    while piece and len(out) < limit_bytes:
+        if stream.eof:
+            if wrapper != _GZIP:
+                break
+            stream = zlib.decompressobj(wrapper)
+        out += stream.decompress(piece, limit_bytes - len(out))
+        piece = stream.unused_data if stream.eof else stream.unconsumed_tail
+    return stream

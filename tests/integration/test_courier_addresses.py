@@ -14,33 +14,24 @@ from aiohttp.abc import ResolveResult
 from app.kit.secrets import Secrets
 from app.messages.request import Delivery
 from app.outbound.answers import Answer, Failure
-from app.outbound.connections import NAME_THREADS
+from app.outbound.connections import NAME_THREADS, tls_context
 from app.outbound.courier import Courier
 from app.outbound.guard import Guard
-from tests.names import Names
+from tests.names import CLOSED_HOSTS, Names
 from tests.outbound import LOOPBACK, request
 from tests.receivers import Receiver, answer
+
+_TLS = tls_context()
 
 
 def _courier(addresses_of: Callable[[str], list[str]], guard: Guard = LOOPBACK) -> Courier:
     return Courier(Secrets({}), guard.open_socket, resolver=Names(addresses_of))
 
 
-@pytest.mark.parametrize(
-    "link",
-    [
-        "http://127.0.0.1:{port}/",
-        "http://localhost:{port}/",
-        "http://[::1]:{port}/",
-        "http://[::ffff:127.0.0.1]:{port}/",
-        "http://[64:ff9b::7f00:1]:{port}/",
-        "http://169.254.169.254/latest/meta-data/",
-        "http://10.0.0.1/",
-    ],
-)
-async def test_an_address_that_is_not_allowed_is_blocked_and_nothing_reaches_it(link: str) -> None:
-    async with Receiver() as receiver, Courier(Secrets({}), Guard().open_socket) as courier:
-        failure = await courier.send(request(link.format(port=receiver.port)))
+@pytest.mark.parametrize("host", CLOSED_HOSTS)
+async def test_an_address_that_is_not_allowed_is_blocked_however_it_is_written(host: str) -> None:
+    async with Receiver() as receiver, Courier(Secrets({}), Guard().open_socket, tls=_TLS) as courier:
+        failure = await courier.send(request(f"http://{host}:{receiver.port}/"))
         assert receiver.connections == 0
     assert isinstance(failure, Failure)
     assert failure.kind == "blocked"
