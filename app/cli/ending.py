@@ -24,6 +24,18 @@ def fail(text: str, status: int = 1) -> NoReturn:
     sys.exit(status)
 
 
+def confirm(question: str, *, yes: bool) -> None:
+    """Ask on standard error, unless `yes`; without a yes on standard input the command ends."""
+    if yes:
+        return
+    print(f"{question} [y/N] ", end="", file=sys.stderr, flush=True)
+    answer = sys.stdin.readline()
+    if not answer.endswith("\n"):  # nobody is there to answer
+        print(file=sys.stderr)
+    if answer.strip().lower() not in ("y", "yes"):
+        fail("nothing was done; with --yes it does not ask")
+
+
 def settings_told() -> Settings:
     """The settings; what is doubtful about them is a warning. Raises `SettingsFault`."""
     environ = environment()

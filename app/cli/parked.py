@@ -9,13 +9,13 @@ from collections.abc import Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from math import ceil
 from typing import Any
 
-import typer
 from msgspec import structs
 
 from app.cli.clickhouse import clickhouse_failures_told
-from app.cli.ending import fail, run_async, settings_told
+from app.cli.ending import confirm, fail, run_async, settings_told
 from app.cli.flows import read_flows
 from app.cli.printing import console, print_json, visible
 from app.cli.rerender import Rerender
@@ -57,7 +57,7 @@ def park(asked: Asked, why: str) -> None:
         if parked.is_parked:
             return
         await _need_postback(settings, asked)
-        _confirm(f"Park {asked.flow_id} {asked.postback_id}?", asked)
+        confirm(f"Park {asked.flow_id} {asked.postback_id}?", yes=asked.yes)
         await parked.write_state("parked", why, _who(settings))
         _print_state(parked, asked)
 
@@ -75,7 +75,8 @@ def release(asked: Asked, rate_per_s: float, rerender: bool) -> None:
             rewrite = await _rerender(settings, stack) if rerender else None
             if rewrite is not None:
                 await _preview(rewrite, parked, asked)
-            _confirm(f"Release {count} at {rate_per_s:g} a second, about {count / rate_per_s:.0f} s?", asked)
+            takes_s = ceil(count / rate_per_s)
+            confirm(f"Release {count} at {rate_per_s:g} a second, about {takes_s} s?", yes=asked.yes)
             run = Release(
                 parked, rate_per_s=rate_per_s, by=_who(settings), rewrite=rewrite or _as_kept, tell=_Telling()
             )
@@ -94,7 +95,7 @@ def discard(asked: Asked) -> None:
         kept = release_order(parked.shelf.kept.values())
         if not kept:
             return
-        _confirm(f"Discard {len(kept)}? They are not sent.", asked)
+        confirm(f"Discard {len(kept)}? They are not sent.", yes=asked.yes)
         rows = Rows(settings.topics.parked.name, settings.worker, Secrets({}))
         reason = f"discarded by {_who(settings)}"
         await discard_kept(
@@ -146,7 +147,7 @@ def _print_state(parked: ParkedPostback, asked: Asked) -> None:
     out = console()
     out.print(f"{visible(f'{asked.flow_id} {asked.postback_id}')} is {visible(told)}", soft_wrap=True)
     failing = f", {late} of them past their deadline: they will fail" if late else ""
-    out.print(f"{len(kept)} kept{failing}")
+    out.print(f"{len(kept)} requests are kept{failing}")
     for name, one in (("oldest", kept[0]), ("newest", kept[-1])) if kept else ():
         row = _row(one)
         out.print(
@@ -170,18 +171,6 @@ def _row(kept: Kept) -> dict[str, Any]:
 
 def _time(unix_ms: int) -> datetime:
     return datetime.fromtimestamp(unix_ms / 1000, UTC)
-
-
-def _confirm(question: str, asked: Asked) -> None:
-    """Ask, unless `--yes`; without a yes the command ends."""
-    if asked.yes:
-        return
-    try:
-        if typer.confirm(question, err=True):
-            return
-    except typer.Abort:
-        print(file=sys.stderr)
-    fail("nothing was done; --yes does not ask")
 
 
 def _who(settings: Settings) -> str:

@@ -25,6 +25,8 @@ from app.settings import Settings
 from app.topics import DAY_MS
 
 _MOST_DIFFERENCES = 3
+_RENDERED = ("method", "host", "link", "headers", "body", "origin", "delivery")
+"""What a rendering decides; all else of a request is what was done with it so far."""
 
 
 class Rerender:
@@ -75,9 +77,7 @@ class Rerender:
         if flow is not None and flow.version == old.origin.flow_version:
             return old
         new = render_again(wanted(old), events, self._terms, now_ms())
-        made = msgspec.structs.replace(
-            new, attempts=old.attempts, replay=old.replay, dry_run=old.dry_run, released=old.released
-        )
+        made = msgspec.structs.replace(old, **{name: getattr(new, name) for name in _RENDERED})
         self._compare(old, made)
         return made
 

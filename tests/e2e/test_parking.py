@@ -126,7 +126,8 @@ async def test_after_three_refusals_a_flood_is_kept_and_arrives_once_in_lane_ord
 
     no = await tried.run("release", *_POSTBACK, stdin="n\n")
     assert (no.returncode, await tried.kept()) == (1, 81)
-    assert "81 kept" in no.stdout
+    assert "81 requests are kept\n" in no.stdout
+    assert "Release 81 at 50 a second, about 2 s? [y/N] postbacks: nothing was done" in no.stderr
     assert "oldest: " in no.stdout
 
     await _killed_half_way(tried, 20)
