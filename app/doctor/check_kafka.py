@@ -27,7 +27,8 @@ def _away(kafka: KafkaAway, settings: Settings) -> Finding:
             "fail",
             f"Kafka cannot be reached at {listed([server.address for server in kafka.servers])}",
             "; ".join(faults),
-            "Start Kafka, or set POSTBACKS_KAFKA to an address that this machine reaches.",
+            "Start it, or set POSTBACKS_KAFKA to an address that this machine reaches. On one machine "
+            "`postbacks dev` starts all that is needed.",
         )
     auth = settings.kafka_auth
     user = f", user {auth.username!r} by {auth.mechanism}" if auth.protocol.startswith("SASL") else ""

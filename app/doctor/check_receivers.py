@@ -77,7 +77,7 @@ def _host(host: str, failing: list[Sending]) -> Iterator[Finding]:
         yield Finding(
             "receivers",
             "fail",
-            f"{host}: its address is not the open internet, so {_users(blocked)} were not sent",
+            f"{host}: its address is not the open internet, nothing of {_users(blocked)} is sent there",
             _newest(blocked),
             "If it is yours, set POSTBACKS_ALLOW_NETWORKS to its network, such as 10.1.2.0/24, for "
             "OUTBOUND's "

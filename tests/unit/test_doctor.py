@@ -202,7 +202,7 @@ _CONFIGS = _TOPICS.flow_configs.name
 _MISTAKES = {
     # 1. settings
     "a misspelt variable": _Mistake(
-        "settings", "warn", ["POSTBACKS_KAFAK"], ["name"],
+        "settings", "warn", ["POSTBACKS_KAFAK"], ["take it out"],
         _facts(machine=Machine(["POSTBACKS_KAFAK is no setting"], False, 50 * _GIB)),
     ),
     "dry run": _Mistake(
