@@ -13,6 +13,7 @@ import typer
 from typer.exceptions import Abort, TyperException
 
 from app.cli.clickhouse import clickhouse_failures_told
+from app.cli.demo import demo
 from app.cli.dev import dev
 from app.cli.doctor import doctor
 from app.cli.ending import fail, kafka_told, reach_kafka, run_async, settings_told
@@ -208,7 +209,7 @@ def embedded_broker(context: typer.Context) -> None:
     _run_as_its_own(main, context)
 
 
-for _command in (dev, doctor, park, release, discard, stats):
+for _command in (dev, demo, doctor, park, release, discard, stats):
     app.command()(_command)
 app.command()(schema)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
-from typing import Any
+from typing import Any, TextIO
 
 import structlog
 
@@ -33,12 +33,13 @@ class _Seldom(logging.Filter):
         return True
 
 
-def configure(log_format: str, level: str) -> None:
-    """Send our logs and the libraries' to standard error as `json` or `console` lines."""
+def configure(log_format: str, level: str, out: TextIO | None = None) -> None:
+    """Send our logs and the libraries' to `out` (standard error) as `json` or `console` lines."""
+    out = out or sys.stderr
     final: Any = (
         structlog.processors.JSONRenderer(ensure_ascii=False)
         if log_format == "json"
-        else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
+        else structlog.dev.ConsoleRenderer(colors=out.isatty())
     )
     shared: list[Any] = [
         structlog.stdlib.add_log_level,
@@ -54,7 +55,7 @@ def configure(log_format: str, level: str) -> None:
         wrapper_class=structlog.stdlib.BoundLogger,
         cache_logger_on_first_use=True,
     )
-    handler = logging.StreamHandler(sys.stderr)
+    handler = logging.StreamHandler(out)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=shared,

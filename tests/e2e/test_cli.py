@@ -32,7 +32,7 @@ _COMMANDS = [
     *("", "worker", "migrate", "preview", "schema", "stats", "flows", "flows apply", "flows lint"),
     *("flows list", "flows show", "flows delete", "logs", "logs list", "logs show", "logs tail"),
     *("leads", "leads send", "leads show", "park", "release", "discard", "embedded", "embedded clickhouse"),
-    "doctor",
+    *("demo", "doctor"),
 ]
 
 
