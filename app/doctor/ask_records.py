@@ -145,9 +145,11 @@ async def _newest(
         if p[0] in many and span.end > span.begin
     }
     records = await _from(reader, begins, {TopicPartition(*p): span.end for p, span in spans.items()})
-    events = [record for record in records if record.topic == settings.topics.lead_events.name]
-    reasons = Counter(_reason(record) for record in records if record not in events)
-    sample = [Sampled(r.partition, r.offset, r.timestamp, r.key, r.value) for r in events]
+    events = settings.topics.lead_events.name
+    sample = [
+        Sampled(r.partition, r.offset, r.timestamp, r.key, r.value) for r in records if r.topic == events
+    ]
+    reasons = Counter(_reason(record) for record in records if record.topic != events)
     return sample, [reason for reason, _ in reasons.most_common(3)]
 
 

@@ -35,8 +35,8 @@ def _away(kafka: KafkaAway, settings: Settings) -> Finding:
     return Finding(
         "Kafka",
         "fail",
-        f"Kafka at {settings.kafka} takes connections and then does not answer",
-        kafka.said or "It may want TLS or a user, or be no Kafka.",
+        f"Kafka at {settings.kafka} takes connections, and cannot be talked to",
+        kafka.said or "It may want TLS or a user, have none of that, or be no Kafka.",
         f"Compare with its listeners: here POSTBACKS_KAFKA_SECURITY is {auth.protocol}{user}.",
     )
 

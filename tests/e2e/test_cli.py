@@ -291,7 +291,7 @@ def test_the_doctor_is_done_in_time_where_nothing_answers(shell: Shell, deaf: st
     findings = [json.loads(line) for line in shell.run("doctor", "--json", **away).stdout.splitlines()]
     failed = {one["group"]: one["what"] for one in findings if one["level"] == "fail"}
     assert failed.keys() == {"Kafka", "ClickHouse"}
-    assert failed["Kafka"] == f"Kafka at {deaf} takes connections and then does not answer"
+    assert failed["Kafka"] == f"Kafka at {deaf} takes connections, and cannot be talked to"
 
 
 def test_a_kafka_certificate_that_is_none_is_named(shell: Shell) -> None:

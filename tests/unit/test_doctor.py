@@ -228,7 +228,7 @@ _MISTAKES = {
         _facts(kafka=KafkaAway([Broker("127.0.0.1:9092", "Connection refused")])),
     ),
     "Kafka wants a user": _Mistake(
-        "Kafka", "fail", ["does not answer", "SaslAuthenticationFailed"], ["POSTBACKS_KAFKA_SECURITY"],
+        "Kafka", "fail", ["cannot be talked to", "SaslAuthenticationFailed"], ["POSTBACKS_KAFKA_SECURITY"],
         _facts(kafka=KafkaAway([Broker("127.0.0.1:9092")], "SaslAuthenticationFailed")),
     ),
     "Kafka announces another address": _Mistake(
@@ -366,7 +366,7 @@ _MISTAKES = {
     ),
     "a topic made anew": _Mistake(
         "workers", "fail", ["role join has read", "offset 130", "ends at 100"],
-        ["kafka-consumer-groups.sh", "--group postbacks-join", "--to-earliest"],
+        ["Start its workers again"],
         _with_group("join", committed=130),
     ),
     # 6. clocks
