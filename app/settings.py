@@ -100,6 +100,13 @@ class Settings:
     log_level: str = "info"
 
     @property
+    def passwords(self) -> frozenset[str]:
+        """Every password and token among them: what must not be written anywhere."""
+        clickhouse = unquote(urlsplit(self.clickhouse).password or "")
+        proxy = self.proxy.password if self.proxy else ""
+        return frozenset({self.kafka_auth.password, clickhouse, proxy, self.view_token} - {""})
+
+    @property
     def topics(self) -> Topics:
         """Every topic under this prefix."""
         return topics_of(self.prefix, self.partitions, self.requests_retention_days, self.retry_delays)
