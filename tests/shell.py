@@ -49,6 +49,18 @@ class Shell:
         (self.folder / name).write_text(json.dumps(content))
         return name
 
+    def start(self, *arguments: str, out: Path) -> subprocess.Popen[bytes]:
+        """Start a command that runs until it is ended; what it says goes to `out`, its errors too."""
+        with out.open("wb") as file:
+            return subprocess.Popen(
+                [_POSTBACKS, *arguments],
+                stdin=subprocess.DEVNULL,
+                stdout=file,
+                stderr=file,
+                env=_bare_environ() | self.environ,
+                cwd=self.folder,
+            )
+
     def worker(self, **more: str) -> WorkerProcess:
         """Start `postbacks worker --role all`."""
         port = free_port()

@@ -29,7 +29,8 @@ def shell(tmp_path: Path) -> Shell:
 
 
 _COMMANDS = [
-    *("", "worker", "migrate", "preview", "schema", "stats", "flows", "flows apply", "flows lint"),
+    *("", "worker", "migrate", "preview", "test-send", "schema", "stats"),
+    *("flows", "flows apply", "flows lint"),
     *("flows list", "flows show", "flows delete", "logs", "logs list", "logs show", "logs tail"),
     *("leads", "leads send", "leads show", "park", "release", "discard", "embedded", "embedded clickhouse"),
     *("demo", "doctor"),
@@ -221,8 +222,8 @@ def test_a_wrong_setting_is_one_line_and_status_2(shell: Shell, command: str, pl
 
 
 def test_a_setting_that_nothing_obeys_yet_stops_the_start(shell: Shell) -> None:
-    done = shell.run("worker", POSTBACKS_PROXY="http://me:sesame@proxy:3128")
-    one_line(done, 2, "POSTBACKS_PROXY", "not supported yet")
+    done = shell.run("worker", POSTBACKS_TOKEN="sesame")
+    one_line(done, 2, "POSTBACKS_TOKEN", "not supported yet")
     assert "sesame" not in done.stderr
 
 
