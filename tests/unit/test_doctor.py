@@ -499,6 +499,11 @@ _MISTAKES = {
         _facts(clickhouse=_clickhouse(
             sendings=[Sending("track.er", "F-7", "fb", 0, 1, 0, "Connection refused")])),
     ),
+    "a proxy that refuses": _Mistake(
+        "receivers", "fail", ["track.er: 9 sends of F-7/fb"], ["not the receiver", "POSTBACKS_PROXY"],
+        _facts(clickhouse=_clickhouse(sendings=[
+            Sending("track.er", "F-7", "fb", 0, 9, 0, "the proxy refused to connect: status 403")])),
+    ),
     "a private address": _Mistake(
         "receivers", "fail", ["crm.local", "open internet"], ["POSTBACKS_ALLOW_NETWORKS"],
         _facts(clickhouse=_clickhouse(
