@@ -40,10 +40,10 @@ def demo(once: OnceOption = False, port: PortOption = None) -> None:
     settings = settings_at_home({PREFIX + name: environ.get(PREFIX + name, "") for name in _OBEYED}, port)
 
     async def work() -> int:
-        from app.demo.run import run
+        from app.demo.run import Stage, run
 
         out = console(None if sys.stdout.isatty() else _WIDTH_OF_A_PIPE)
-        return await run(settings, out, told_to_stop(), _called(settings), once=once)
+        return await run(settings, Stage(out, told_to_stop(), _called(settings), once))
 
     configure(settings.log_format, settings.log_level, _opened(settings.data_dir / "demo" / "log", settings))
     run_at_home(work)

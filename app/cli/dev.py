@@ -64,13 +64,17 @@ def settings_at_home(environ: Mapping[str, str], port: int | None) -> Settings:
 
 
 def run_at_home(work: Callable[[], Coroutine[Any, Any, int]]) -> NoReturn:
-    """Run to the exit status that `work` gives; a start that fails is one line and status 1."""
+    """Run to the exit status that `work` gives; a start that fails is one line and status 1.
+
+    The process ends without its threads: Faust's would keep it alive whose loop is gone.
+    """
     import uvloop
 
     try:
         status = asyncio.Runner(loop_factory=uvloop.new_event_loop).run(work())
     except StartFault as fault:
-        fail(str(fault))
+        print(f"postbacks: {' '.join(str(fault).split())}", file=sys.stderr)
+        status = 1
     end(status)
 
 

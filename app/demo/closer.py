@@ -23,7 +23,8 @@ def how_to_look_closer(
     return [
         f"{begin} in another terminal, in this folder:",
         *_commands(compared, home, command, once),
-        f"The flows are in {flows}; edit one while it runs, and it is live within a second.",
+        f"The flows are in {flows}: edit one while it runs, and it is live within a second. "
+        f"The log is {flows.parent / 'log'}.",
         *([] if once else ["It goes on running until Ctrl-C."]),
     ]
 

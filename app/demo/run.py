@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 import time
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from ipaddress import ip_network
+from pathlib import Path
 from typing import Any
+
+from aiokafka.errors import KafkaError
+from clickhouse_connect.driver.exceptions import ClickHouseError
 
 from app.demo.board import Board, summary, table_of
 from app.demo.closer import how_to_look_closer
 from app.demo.compare import Compared, compare
 from app.demo.receiver import Receiver, serve
 from app.demo.samples import Event, events, expected, write_flows
-from app.dev import at_home
+from app.dev import Home, at_home
 from app.kit.home import is_held
+from app.kit.process import StartFault, end
 from app.log.writer import connect
 from app.queries.filters import Filters
 from app.queries.log import list_rows
@@ -26,10 +32,18 @@ _LOOK_S = 0.2
 _MOST_ROWS = 10_000
 
 
-async def run(settings: Settings, console: Any, stop: asyncio.Event, command: str, *, once: bool) -> int:
-    """Show the demo on a rich `console`, `once` or until `stop`; returns the exit status.
+@dataclass(frozen=True)
+class Stage:
+    """Where the demo plays: a rich console, what stops it, how to call us from where we are, how long."""
 
-    `command` is how to call us from where we are.
+    console: Any
+    stop: asyncio.Event
+    command: str
+    once: bool
+
+
+async def run(settings: Settings, stage: Stage) -> int:
+    """Play the demo, once or until it is stopped; returns the exit status.
 
     1 means that something did not come as expected within `DEADLINE_S`; what, is printed. Raises as
     `at_home`, and `OSError` for a folder that cannot be written.
@@ -38,33 +52,42 @@ async def run(settings: Settings, console: Any, stop: asyncio.Event, command: st
         flows = settings.data_dir / "demo" / "flows"
         if not is_held(settings.data_dir):  # else they are another demo's, and `at_home` says so
             write_flows(flows, receiver.addresses)
+            stage.console.print("starting a broker, ClickHouse and all roles on this machine …")
         sending = replace(settings, allow_networks=(*settings.allow_networks, ip_network("127.0.0.0/8")))
-        console.print("starting a broker, ClickHouse and all roles on this machine …")
         async with at_home(sending, flows=flows) as home:
-            compared = await home.during(_shown(home.settings, receiver, console, stop))
-            if stop.is_set():
-                return 1
-            _tell(compared, console)
-            for text in how_to_look_closer(compared, home.settings, flows, command, once=once):
-                console.print(text, markup=False, soft_wrap=text.startswith(" "))
-            if not once:
-                await home.during(stop.wait())
-            return 1 if compared.wrong() else 0
+            try:
+                return await _played(home, flows, receiver, stage)
+            except (StartFault, KafkaError, ClickHouseError) as error:
+                print(f"postbacks: demo ends: {error}; start it again: {stage.command} demo", file=sys.stderr)
+                end(1)  # an orderly stop would wait for what is gone
 
 
-async def _shown(home: Settings, receiver: Receiver, console: Any, stop: asyncio.Event) -> Compared:
+async def _played(home: Home, flows: Path, receiver: Receiver, stage: Stage) -> int:
+    compared = await home.during(_shown(home.settings, receiver, stage))
+    if stage.stop.is_set():
+        print("postbacks: demo was stopped before all of it was seen", file=sys.stderr)
+        return 1
+    _tell(compared, stage.console)
+    for text in how_to_look_closer(compared, home.settings, flows, stage.command, once=stage.once):
+        stage.console.print(text, markup=False, soft_wrap=text.startswith(" "))
+    if not stage.once:
+        await home.during(stage.stop.wait())
+    return 1 if compared.wrong() else 0
+
+
+async def _shown(home: Settings, receiver: Receiver, stage: Stage) -> Compared:
     """Send the leads and show their rows as they come, until all are there or the deadline is over."""
     wanted = expected()
     end_s = time.monotonic() + DEADLINE_S
     client = await connect(home.clickhouse)
     try:
         await _produce(home, events())
-        with Board(console) as board:
+        with Board(stage.console) as board:
             while True:
                 page = await list_rows(client, Filters(), limit=_MOST_ROWS)
                 compared = compare(wanted, page.rows, receiver.arrivals)
                 board.show(compared)
-                if compared.is_whole or time.monotonic() > end_s or stop.is_set():
+                if compared.is_whole or time.monotonic() > end_s or stage.stop.is_set():
                     return compared
                 await asyncio.sleep(_LOOK_S)
     finally:
@@ -84,9 +107,10 @@ async def _produce(home: Settings, leads: list[Event]) -> None:
 
 
 def _tell(compared: Compared, console: Any) -> None:
+    console.print()
     console.print(table_of(compared, console.width))
     console.print()
     console.print(summary(compared), markup=False)
     for text in compared.wrong():
-        console.print(f"wrong: {text}", markup=False, style="red")
+        console.print(f"wrong: {text}", markup=False, style="red", soft_wrap=True)
     console.print()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 from pathlib import Path
 
@@ -11,6 +10,7 @@ import pytest
 from app.demo.samples import expected
 from tests.kafka import free_port
 from tests.packaging.conftest import Install
+from tests.shell import bare_environ
 
 
 @pytest.mark.chdb
@@ -19,11 +19,10 @@ def test_the_demo_works_from_an_empty_folder_with_nothing_but_the_wheel_and_its_
     install: Install, tmp_path: Path
 ) -> None:
     postbacks = install("embedded")
-    bare = {name: value for name, value in os.environ.items() if not name.startswith("POSTBACKS_")}
     done = subprocess.run(
         [postbacks, "demo", "--once"],
         cwd=tmp_path,
-        env=bare | {"POSTBACKS_WEB": f"127.0.0.1:{free_port()}", "PYTHONWARNINGS": "error"},
+        env=bare_environ() | {"POSTBACKS_WEB": f"127.0.0.1:{free_port()}", "PYTHONWARNINGS": "error"},
         capture_output=True,
         text=True,
         timeout=120,
