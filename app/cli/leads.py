@@ -8,7 +8,7 @@ import sys
 import tempfile
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Annotated, Any
 
@@ -20,7 +20,6 @@ from app.cli.printing import JsonOption, print_json, progress
 from app.cli.story import print_story, story_as_json
 from app.leads.lines import BadLine, EventLine, read_lines
 from app.settings import Settings
-from app.topics import DAY_MS
 
 leads_app = typer.Typer(
     help="Leads: send their events, see what became of one.",
@@ -29,8 +28,6 @@ leads_app = typer.Typer(
 )
 _MOST_TOLD = 20
 _MOST_OPEN = 10_000  # sent and not yet acknowledged: bounds the memory
-_PATIENCE_S = 30.0
-_STOP_S = 5.0
 
 Acked = Callable[[EventLine, Any], None]
 
@@ -126,8 +123,7 @@ async def _send(settings: Settings, lines: Iterable[EventLine], total: int, as_j
             raise
     if not as_json:
         where = ", ".join(map(str, sorted(set(partitions))))
-        what = "1 event" if len(partitions) == 1 else f"{len(partitions)} events"
-        print(f"{what} sent to {topic.name}" + (f", partitions {where}" if where else ""))
+        print(f"{len(partitions)} events sent to {topic.name}" + (f", partitions {where}" if where else ""))
 
 
 def _sent(line: EventLine, where: Any) -> dict[str, Any]:
@@ -142,10 +138,7 @@ def _sent(line: EventLine, where: Any) -> dict[str, Any]:
 
 
 async def _produce(settings: Settings, topic: str, lines: Iterable[EventLine], acked: Acked) -> None:
-    """Send all lines and await the broker's word for each, in their order.
-
-    Raises aiokafka's `KafkaError`, also when there was no word for `_PATIENCE_S`.
-    """
+    """Send all lines and await the broker's word for each, in their order. Raises aiokafka's `KafkaError`."""
     from app.stream.kafka import new_producer
 
     producer = new_producer(settings)
@@ -160,21 +153,15 @@ async def _produce(settings: Settings, topic: str, lines: Iterable[EventLine], a
         while open_ones:
             await _next_ack(open_ones, acked)
     finally:
-        with suppress(TimeoutError):  # it would wait for ever for a Kafka that is away
-            async with asyncio.timeout(_STOP_S):
-                await producer.stop()
+        await producer.stop()
         for line, ack in open_ones:
             if ack.done() and not ack.cancelled() and ack.exception() is None:
                 acked(line, ack.result())
 
 
 async def _next_ack(open_ones: deque[tuple[EventLine, asyncio.Future[Any]]], acked: Acked) -> None:
-    from aiokafka.errors import KafkaTimeoutError
-
     line, ack = open_ones[0]
-    if not (await asyncio.wait([ack], timeout=_PATIENCE_S))[0]:
-        raise KafkaTimeoutError
-    where = ack.result()
+    where = await ack
     open_ones.popleft()
     acked(line, where)
 
@@ -203,7 +190,7 @@ def show(
     events, rows = ask(find)
     if not events and not rows:
         fail(f"there is no lead {lead_id!r} in ClickHouse; postbacks logs list names some")
-    story = tell(events, late_s=settings.late_s, ttl_ms=settings.lead_ttl_days * DAY_MS)
+    story = tell(events, late_s=settings.late_s, ttl_ms=settings.lead_ttl_days * 86_400_000)
     if as_json:
         print_json([story_as_json(lead_id, story, rows)])
     else:

@@ -39,6 +39,7 @@ class Postback:
     waits_s: tuple[float, ...] = ()
     delay_s: float = 0.0
     verdict: tuple[Verdict, ...] = ()
+    rate_limit_per_s: float | None = None
     idempotency_header: str | None = None
     sign_with: str | None = None
 

@@ -1,14 +1,9 @@
-"""Read one postback of a flow config: its keys, their bounds, its template.
-
-A key of the contract that nothing obeys yet is refused unless it holds the one value that asks for
-nothing, so that nobody waits for a rate or a signature that never comes.
-"""
+"""Read one postback of a flow config: its keys, their bounds, its template."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 from app.flows import fault as read
 from app.flows.fault import refuse, within
@@ -18,26 +13,21 @@ from app.flows.retry import read_delay, read_retry
 from app.flows.tokens import literal_tokens
 from app.flows.verdict import read_header_name, read_verdict
 from app.flows.when import read_when
-from app.flows.written import EVENTS, PostbackConfig
+from app.flows.written import EVENTS, LEAST_PER_S, MOST_PER_S, PostbackConfig
 from app.leads.plain import kind, shown
 from app.templates.fault import TemplateFault
 from app.templates.headers import NEVER_A_FLOWS
 from app.templates.names import nearest_macro
 from app.templates.program import Program, compile_template
 
+T = TypeVar("T")
+
 _POSTBACK_KEYS = PostbackConfig.__struct_encode_fields__
-_NEUTRAL: Mapping[str, object] = {
-    "rate_limit_per_s": None,
-}
-"""Keys of the contract that nothing obeys yet, with the one value that asks for nothing."""
 
 
 def read_postback(value: object, place: str) -> Postback:
     """A postback of the long form, its template compiled. Raises `FlowFault`; `place` begins its places."""
     told = read.members(value, place, _POSTBACK_KEYS)
-    for key, neutral in _NEUTRAL.items():
-        if key in told and (told[key] != neutral or isinstance(told[key], bool)):
-            refuse(within(place, key), f"not supported yet; leave it out or write {json.dumps(neutral)}")
     optional = {
         key: reader(told[key], within(place, key))
         for key, reader in _READERS.items()
@@ -160,7 +150,11 @@ def _on_newer(value: object, place: str) -> str:
     return read.choice(value, place, ("send", "drop"))
 
 
-def _unless_null(reader: Callable[[object, str], str]) -> Callable[[object, str], str | None]:
+def _rate(value: object, place: str) -> float:
+    return read.number(value, place, LEAST_PER_S, MOST_PER_S, " a second")
+
+
+def _unless_null(reader: Callable[[object, str], T]) -> Callable[[object, str], T | None]:
     return lambda value, place: None if value is None else reader(value, place)
 
 
@@ -176,6 +170,7 @@ _READERS: Mapping[str, Callable[[object, str], Any]] = {
     "delay_s": read_delay,
     "verdict": read_verdict,
     "on_newer": _on_newer,
+    "rate_limit_per_s": _unless_null(_rate),
     "idempotency_header": _unless_null(read_idempotency_header),
     "sign_with": _unless_null(read_sign_with),
 }

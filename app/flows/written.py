@@ -19,6 +19,8 @@ MAX_DEADLINE_S = 366 * 86_400
 MAX_ATTEMPTS = 10_000
 MAX_WAITS = 100
 MAX_WAIT_S = 30 * 86_400
+LEAST_PER_S = 0.001
+MOST_PER_S = 10_000
 EVENTS = ("new", "hold", "approve", "cancel", "trash", "goal", "price", "any")
 
 _EVENT = rf"^({'|'.join(EVENTS)}|wait|goal:.*\S.*)$"
@@ -73,8 +75,8 @@ class PostbackConfig(Struct, forbid_unknown_fields=True):
     """One postback. Without an id the slug of its name is one.
 
     `delay_s` is how long after its event it is sent. `idempotency_header` names the header that carries the
-    request's id; `sign_with` names the secret that signs by Standard Webhooks. `rate_limit_per_s` is not
-    supported yet: it may hold only the value that asks for nothing.
+    request's id; `sign_with` names the secret that signs by Standard Webhooks. `rate_limit_per_s` is how
+    many requests it sends in a second, all workers together.
     """
 
     on: Annotated[list[Event], Meta(min_length=1)]
@@ -93,7 +95,7 @@ class PostbackConfig(Struct, forbid_unknown_fields=True):
     verdict: Annotated[list[VerdictConfig], Meta(max_length=MAX_RULES)] = []
     delay_s: Annotated[float, Meta(ge=0, le=MAX_WAIT_S)] = 0
     on_newer: Literal["send", "drop"] = "send"
-    rate_limit_per_s: None = None
+    rate_limit_per_s: Annotated[float, Meta(ge=LEAST_PER_S, le=MOST_PER_S)] | None = None
     idempotency_header: HeaderName | None = None
     sign_with: SecretName | None = None
 

@@ -190,6 +190,7 @@ def _delivery(postback: Postback) -> Delivery:
         on_newer=postback.on_newer,
         waits_s=postback.waits_s,
         verdict=postback.verdict,
+        rate_limit_per_s=postback.rate_limit_per_s,
         mask=postback.mask,
         tokens=tuple(sorted(postback.tokens)),
         idempotency_header=postback.idempotency_header,

@@ -8,3 +8,8 @@ import time
 def now_ms() -> int:
     """Unix milliseconds now."""
     return time.time_ns() // 1_000_000
+
+
+def steady_ms() -> int:
+    """Milliseconds of a clock that nobody sets: only differences mean anything."""
+    return time.monotonic_ns() // 1_000_000

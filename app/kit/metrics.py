@@ -28,6 +28,17 @@ BROKEN_CONFIGS = Counter(
 LOG_ROWS = Counter("postbacks_log_rows", "Rows written to ClickHouse, by table.", ["table"])
 LOG_REFUSED = Counter("postbacks_log_rows_refused", "Rows that ClickHouse refused: postback-log-rejected.")
 CLICKHOUSE_AWAY = Gauge("postbacks_clickhouse_away", "1 while LOG waits for ClickHouse.")
+PUT_OFF = Counter(
+    "postbacks_put_off",
+    "Requests that wait in a tier because they could not be sent now; no attempt and no row. By why: circuit "
+    "or paused (the host), queue (too many for it), rate, lane (behind another).",
+    ["why"],
+)
+OPEN_CIRCUITS = Gauge(
+    "postbacks_open_circuits", "Hosts that only fail and are asked now and then whether they are back."
+)
+CIRCUIT_OPEN = Gauge("postbacks_circuit_open", "1 for each host of those, for at most 100 of them.", ["host"])
+WAITING = Gauge("postbacks_waiting", "Requests that wait in memory for their host, rate or lane.")
 IN_FLIGHT = Gauge("postbacks_in_flight", "Requests being sent now.")
 UNFINISHED = Gauge("postbacks_unfinished", "Values taken from Kafka and not finished, by role.", ["role"])
 FLOWS = Gauge("postbacks_flows", "Flows that this worker holds; equal on all workers.")

@@ -13,10 +13,12 @@ from msgspec import Meta
 
 from app.flows.config import Verdict
 from app.flows.written import (
+    LEAST_PER_S,
     MAX_ATTEMPTS,
     MAX_DEADLINE_S,
     MAX_WAIT_S,
     MAX_WAITS,
+    MOST_PER_S,
     HeaderName,
     SecretName,
 )
@@ -80,6 +82,7 @@ class Delivery(msgspec.Struct, frozen=True, omit_defaults=True):
     verdict: tuple[Verdict, ...] = ()
     mask: bool = True
     tokens: tuple[str, ...] | None = None
+    rate_limit_per_s: Annotated[float, Meta(ge=LEAST_PER_S, le=MOST_PER_S)] | None = None
     idempotency_header: HeaderName | None = None
     sign_with: SecretName | None = None
 
@@ -88,6 +91,7 @@ class Request(msgspec.Struct, frozen=True, omit_defaults=True):
     """One request to one receiver, with the attempts made so far.
 
     `attempts` counts sends. `due_at` is when it may be sent next; `replay` is 0, or 1, 2, … for a replay.
+    `put_offs` says how often in a row it was put off since its last send, which was no attempt.
     `dry_run`: it gets its row and is not sent. `released` is the offset, in `postback-states`, of the state
     that it was parked under and let go from: it is sent unless its postback was parked anew since.
     """
@@ -103,5 +107,6 @@ class Request(msgspec.Struct, frozen=True, omit_defaults=True):
     delivery: Delivery = Delivery()
     attempts: Count = 0
     replay: Count = 0
+    put_offs: Count = 0
     dry_run: bool = False
     released: Annotated[int, Meta(ge=-1, le=2**53)] = -1

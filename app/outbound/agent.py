@@ -1,8 +1,9 @@
-"""OUTBOUND: takes rendered requests, sends each, writes its row, and puts off what must come again.
+"""OUTBOUND: takes rendered requests, sends each, writes its row, and keeps what must come again.
 
 The order of effects for one attempt: the send, what follows it (the retry's copy in its tier, or the state of
 a postback that is parked, then the copy that it keeps), the row, then the ack. So a crash repeats a send at
-most, never loses one; and a request whose row exists is not sent again.
+most, never loses one; and a request whose row exists is not sent again. What cannot be sent now (`gate`) is
+put off: its copy in a tier, then the ack.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from aiokafka import AIOKafkaProducer
 
 from app.kit.clock import now_ms
 from app.kit.logs import logger
-from app.kit.metrics import ABANDONED, ATTEMPTS, DROPPED, EXHAUSTED, IN_FLIGHT, SEND_S, SKIPPED, UNFINISHED
+from app.kit.metrics import ABANDONED, ATTEMPTS, DROPPED, EXHAUSTED, SEND_S, SKIPPED, UNFINISHED
 from app.kit.points import reach
 from app.kit.secrets import Secrets
 from app.messages.envelope import UNREADABLE, unpack
@@ -27,7 +28,9 @@ from app.messages.request import Request
 from app.outbound.answers import Answer
 from app.outbound.attempt import Rows
 from app.outbound.courier import Courier
-from app.outbound.hosts import Hosts
+from app.outbound.gate import Gate
+from app.outbound.health import report_of
+from app.outbound.hosts.job import NOTHING, Job, Report
 from app.outbound.incoming import read_request
 from app.outbound.memory import Attempted, Memory, read_memory
 from app.outbound.newest import Newest
@@ -46,6 +49,8 @@ from app.stream.reject import Rejected, reject
 from app.stream.table import PartitionTable
 
 _WINDOW = Window(values=50_000, bytes=64 * 1024 * 1024)
+
+_MOST_TASKS = 10_000  # sends and writes on their way
 
 _encoder = msgspec.json.Encoder()
 
@@ -81,7 +86,7 @@ class Outbound:
         self._settings = settings
         self._producer = producer
         self._intake = Intake(app, _WINDOW)
-        self._hosts: Hosts[Item] = Hosts(settings.max_in_flight, settings.max_per_host)
+        self._gate: Gate[Item] = Gate(settings, self._start, self._handle, self._put_off)
         self._courier = courier
         self._log = Outbox(producer, settings.topics.log.name)
         self._tiers = Tiers(producer, settings.topics)
@@ -90,7 +95,7 @@ class Outbound:
         self._parking = Parking(settings, producer)
         self._memories: dict[int, Memory] = {}
         self._tasks: set[asyncio.Task[None]] = set()
-        self._lanes: dict[tuple[str, str, str], asyncio.Event] = {}  # lead and postback: in flight
+        self._few_tasks = asyncio.Event()
         self._broken: asyncio.Future[None] | None = None
         self._quiescing = False
         self._rows = Rows(settings.topics.requests.name, settings.worker, secrets)
@@ -119,6 +124,7 @@ class Outbound:
                     taking.result()
                 self._broken.result()
             finally:
+                self._gate.drop_waiting()
                 taking.cancel()
                 for task in self._tasks:
                     task.cancel()
@@ -127,11 +133,20 @@ class Outbound:
     async def _take(self) -> None:
         await self._parking.ready.wait()
         while True:
+            await self._few()
             batch = await self._intake.take(64)
             await self._recall(batch)
+            self._gate.set_share(self.app.owns(batch[0].topic), self._settings.partitions)
             for taken in batch:
                 self._accept(taken)
-            self._dispatch()
+            self._gate.decide()
+            UNFINISHED.labels(self.name).set(self._intake.open_values())
+
+    async def _few(self) -> None:
+        """Wait while too much is on its way: what arrives meanwhile waits in Kafka."""
+        while len(self._tasks) >= _MOST_TASKS:
+            self._few_tasks.clear()
+            await self._few_tasks.wait()
 
     async def _recall(self, batch: Sequence[Taken]) -> None:
         """Read back what was attempted in the partitions that begin in this batch."""
@@ -168,7 +183,7 @@ class Outbound:
         if is_early(request.due_at, request.origin.requested_at, now):
             self._start(self._delay(item, now))
         else:
-            self._hosts.offer(request.host, item)
+            self._gate.offer(item, request)
 
     def _is_given_up(self, taken: Taken) -> bool:
         return self._quiescing or not self._intake.holds(taken)
@@ -184,12 +199,6 @@ class Outbound:
         logger().error("request cannot be read: kept", topic=topic, reason=reason, offset=taken.offset)
         self._intake.finish(taken)
 
-    def _dispatch(self) -> None:
-        while not self._quiescing and (item := self._hosts.take(now_ms())) is not None:
-            self._start(self._handle(item))
-        IN_FLIGHT.set(self._hosts.in_flight)
-        UNFINISHED.labels(self.name).set(self._intake.open_values())
-
     def _start(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work)
         self._tasks.add(task)
@@ -197,53 +206,65 @@ class Outbound:
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
+        self._few_tasks.set()
         if not task.cancelled() and (error := task.exception()) is not None:
             assert self._broken is not None
             if not self._broken.done():
                 self._broken.set_exception(error)
 
-    async def _handle(self, item: Item) -> None:
+    async def _handle(self, job: Job[Item]) -> None:
+        report = NOTHING
         try:
-            await self._once(item)
+            report = await self._once(job.item)
         finally:
-            self._hosts.done(item.request.host)
-            self._dispatch()
+            self._gate.done(job, report)
+            UNFINISHED.labels(self.name).set(self._intake.open_values())
 
-    async def _once(self, item: Item) -> None:
-        """Attempt a request, behind what its lane has in flight, unless this attempt has its row."""
-        request, origin = item.request, item.request.origin
-        lane = (origin.lead_id, origin.flow_id, origin.postback_id)
-        while (other := self._lanes.get(lane)) is not None:
-            await other.wait()  # woken in the order of arrival
-        if self._is_given_up(item.taken):
-            return  # while it waited: the next owner sends it
-        memory = self._memories.get(item.taken.partition)
-        if memory is not None and memory.knows(
-            request.request_id, request.replay, request.attempts + 1, now_ms()
-        ):
-            DROPPED.inc()
-            self._intake.finish(item.taken)
-            return
-        ended = self._lanes[lane] = asyncio.Event()
-        try:
-            await self._attempt(item)
-        finally:
-            del self._lanes[lane]
-            ended.set()
-
-    async def _attempt(self, item: Item) -> None:
-        request, started = item.request, now_ms()
+    async def _once(self, item: Item) -> Report:
+        """Attempt a request, unless this attempt has its row; returns what that says of its host."""
+        if self._is_given_up(item.taken) or self._is_repeat(item):
+            return NOTHING
+        started = now_ms()
         if (unsent := self._unsent(item, started)) is not None:
-            outcome, reason = unsent
-            if outcome == "parked":
-                await self._parking.keep(item.taken.partition, request)
-            elif outcome == "skipped":
-                SKIPPED.labels(reason.partition(":")[0]).inc()
-            elif outcome == "failed":
-                EXHAUSTED.labels("deadline").inc()
-            await self._write(item, self._rows.unsent(request, item.source, outcome, reason, now_ms=started))
+            await self._end_unsent(item, *unsent, started)
+            return NOTHING
+        return await self._send(item, started)
+
+    async def _put_off(self, job: Job[Item], due_at_ms: int, *, alone: bool) -> None:
+        """Put a request off; if it is `alone` in its lane and may not be sent anyway, it ends here."""
+        item = job.item
+        if self._is_given_up(item.taken) or self._is_repeat(item):
             return
-        await self._send(item, started)
+        at_ms = now_ms()
+        if alone and (unsent := self._unsent(item, at_ms)) is not None:
+            await self._end_unsent(item, *unsent, at_ms)
+            return
+        request = item.request
+        again = msgspec.structs.replace(request, put_offs=request.put_offs + 1, due_at=due_at_ms)
+        await self._wait(item.taken.partition, again, at_ms)
+        reach("outbound: put off")
+        if (memory := self._memories.get(item.taken.partition)) is not None:
+            memory.remember_put_off(again, at_ms)
+        self._intake.finish(item.taken)
+
+    def _is_repeat(self, item: Item) -> bool:
+        """Whether what is to come of a request was done before; then it ends here."""
+        memory = self._memories.get(item.taken.partition)
+        if memory is None or not memory.knows(item.request, now_ms()):
+            return False
+        DROPPED.inc()
+        self._intake.finish(item.taken)
+        return True
+
+    async def _end_unsent(self, item: Item, outcome: Outcome, reason: str, at_ms: int) -> None:
+        """End a request that is not sent, with its row."""
+        if outcome == "parked":
+            await self._parking.keep(item.taken.partition, item.request)
+        elif outcome == "skipped":
+            SKIPPED.labels(reason.partition(":")[0]).inc()
+        elif outcome == "failed":
+            EXHAUSTED.labels("deadline").inc()
+        await self._write(item, self._rows.unsent(item.request, item.source, outcome, reason, now_ms=at_ms))
 
     def _unsent(self, item: Item, at_ms: int) -> tuple[Outcome, str] | None:
         """What becomes of a request that may not be sent, and why; None when it may."""
@@ -258,7 +279,7 @@ class Outbound:
             return "parked", parked
         return None
 
-    async def _send(self, item: Item, started: int) -> None:
+    async def _send(self, item: Item, started: int) -> Report:
         request = item.request
         outcome = await self._courier.send(request)
         reach("outbound: sent")
@@ -286,18 +307,17 @@ class Outbound:
             await self._parking.park(request, f"{parks}: {row.reason}")
         await self._follow(item, step, ended)
         await self._write(item, row)
+        return report_of(outcome, judgement, self._settings.retry_after_max_s * 1000)
 
     async def _follow(self, item: Item, step: Step, at_ms: int) -> None:
         """Keep what comes again where it waits, and remember what is asked for later."""
         request, partition = item.request, item.taken.partition
         if isinstance(step, RetryAt):
-            again = msgspec.structs.replace(request, attempts=request.attempts + 1, due_at=step.at_ms)
+            again = msgspec.structs.replace(_attempted(request), due_at=step.at_ms)
             await self._wait(partition, again, at_ms)
             reach("outbound: retry written")
         elif isinstance(step, Parked):
-            await self._parking.keep(
-                partition, msgspec.structs.replace(request, attempts=request.attempts + 1)
-            )
+            await self._parking.keep(partition, _attempted(request))
         elif isinstance(step, Delivered):
             await self._newest.delivered(partition, request, at_ms)
         elif isinstance(step, Exhausted):
@@ -337,7 +357,7 @@ class Outbound:
         """Send nothing more, wait for what is in flight, give up the rest: its next owner reads it again."""
         self._quiescing = True
         self._intake.drop_queue()
-        self._hosts.drop(lambda item: True)
+        self._gate.drop_waiting()
         if self._tasks:
             _, open_ones = await asyncio.wait(self._tasks, timeout=grace_s)
             if open_ones:
@@ -350,6 +370,11 @@ class Outbound:
 
 def _key(request: Request) -> bytes:
     return request.origin.lead_id.encode()
+
+
+def _attempted(request: Request) -> Request:
+    """A request after one more send."""
+    return msgspec.structs.replace(request, attempts=request.attempts + 1, put_offs=0)
 
 
 def _tell(row: LogRecord) -> None:

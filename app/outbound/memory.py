@@ -1,26 +1,32 @@
-"""What was already attempted: read back from the log at assignment, kept while running.
+"""What was already attempted or put off: read back at assignment, kept while running.
 
 An attempt that has its row is not made again, and a request that was delivered is not sent again at any
-attempt (a crash between a retry's copy and its row leaves both the copy and the original). So what comes
-twice is sent once. The log partition is read from five minutes before the first uncommitted request to its
-end, before anything of the partition is sent.
+attempt (a crash between a retry's copy and its row leaves both the copy and the original). A request that
+was put off has no row; its copy in a tier says that the original is to be forgotten. So what comes twice is
+sent once. Log and tiers are read from five minutes before the first uncommitted request to their ends,
+before anything of the partition is sent.
 """
 
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
+from typing import Generic, TypeVar
 
 import msgspec
-from aiokafka import TopicPartition
+from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from app.kit.logs import logger
 from app.messages.envelope import UNREADABLE, unpack
+from app.messages.request import Request
 from app.settings import Settings
 from app.stream.kafka import new_reader
 
 KEPT_MS = 5 * 60 * 1000
 MOST = 200_000
+
+K = TypeVar("K")
+T = TypeVar("T")
 
 _DELIVERED = 2**31  # above any attempt's number
 
@@ -34,77 +40,136 @@ class Attempted(msgspec.Struct):
     outcome: str = ""
 
 
+class Waiting(msgspec.Struct):
+    """The part of a request in a tier that memory needs."""
+
+    request_id: str
+    replay: int = 0
+    attempts: int = 0
+    put_offs: int = 0
+
+
 _attempted = msgspec.json.Decoder(Attempted)
+_waiting = msgspec.json.Decoder(Waiting)
 
 
-class Memory:
-    """The requests attempted in one partition, oldest first; bounded by age and number."""
+class Highest(Generic[K]):
+    """The highest number told for each key, oldest first; bounded by age and number."""
 
     def __init__(self) -> None:
-        self._attempts: OrderedDict[tuple[str, int], tuple[int, int]] = OrderedDict()  # → highest, when (ms)
+        self._known: OrderedDict[K, tuple[int, int]] = OrderedDict()  # → highest, when (ms)
 
-    def remember(self, attempted: Attempted, now_ms: int) -> None:
-        """An attempt has its row; one without a sending (attempt 0) is no attempt."""
-        if not attempted.attempt:
-            return
-        attempt = _DELIVERED if attempted.outcome == "delivered" else attempted.attempt
-        self._remember((attempted.request_id, attempted.replay), attempt, now_ms)
-        while len(self._attempts) > MOST or self._oldest_ms() < now_ms - KEPT_MS:
-            self._attempts.popitem(last=False)
+    def __len__(self) -> int:
+        return len(self._known)
 
-    def _remember(self, key: tuple[str, int], attempt: int, now_ms: int) -> None:
-        known, _ = self._attempts.get(key, (0, 0))
-        self._attempts[key] = (max(known, attempt), now_ms)
-        self._attempts.move_to_end(key)
+    def tell(self, key: K, number: int, now_ms: int) -> None:
+        """Raise a key to a number, and let the oldest keys go."""
+        self._keep(key, max(number, self._of(key)), now_ms)
+        while len(self._known) > MOST or self._oldest_ms() < now_ms - KEPT_MS:
+            self._known.popitem(last=False)
 
-    def _oldest_ms(self) -> int:
-        _, at_ms = next(iter(self._attempts.values()))
-        return at_ms
-
-    def knows(self, request_id: str, replay: int, attempt: int, now_ms: int) -> bool:
-        """Whether that attempt or a later one has its row, or the request was delivered at any attempt.
+    def reaches(self, key: K, number: int, now_ms: int) -> bool:
+        """Whether a key was told that number or a higher one.
 
         What is asked for is kept on: whoever repeats it (a crash loop, say) may do so again.
         """
-        key = (request_id, replay)
-        highest, _ = self._attempts.get(key, (0, 0))
-        if highest < attempt:
+        highest = self._of(key)
+        if highest < number:
             return False
-        self._remember(key, highest, now_ms)
+        self._keep(key, highest, now_ms)
         return True
 
+    def _of(self, key: K) -> int:
+        return self._known.get(key, (0, 0))[0]
+
+    def _keep(self, key: K, number: int, now_ms: int) -> None:
+        self._known[key] = (number, now_ms)
+        self._known.move_to_end(key)
+
+    def _oldest_ms(self) -> int:
+        return next(iter(self._known.values()))[1]
+
+
+class Memory:
+    """What was attempted and put off in one partition."""
+
+    def __init__(self) -> None:
+        self._attempts: Highest[tuple[str, int]] = Highest()
+        self._put_offs: Highest[tuple[str, int, int]] = Highest()
+
+    def remember(self, attempted: Attempted, now_ms: int) -> None:
+        """An attempt has its row; one without a sending (attempt 0) is no attempt."""
+        if attempted.attempt:
+            attempt = _DELIVERED if attempted.outcome == "delivered" else attempted.attempt
+            self._attempts.tell((attempted.request_id, attempted.replay), attempt, now_ms)
+
+    def remember_put_off(self, copy: Request | Waiting, now_ms: int) -> None:
+        """A copy was written to a tier; one that is there for another reason (0 put-offs) is no put-off."""
+        if copy.put_offs:
+            self._put_offs.tell((copy.request_id, copy.replay, copy.attempts), copy.put_offs, now_ms)
+
+    def knows(self, request: Request, now_ms: int) -> bool:
+        """Whether what would come now was done: the attempt, a later one, a delivery, or a put-off."""
+        key = (request.request_id, request.replay)
+        put_off = (*key, request.attempts)
+        return self._attempts.reaches(key, request.attempts + 1, now_ms) or self._put_offs.reaches(
+            put_off, request.put_offs + 1, now_ms
+        )
+
     def __len__(self) -> int:
-        return len(self._attempts)
+        return len(self._attempts) + len(self._put_offs)
 
 
 async def read_memory(settings: Settings, partition: int, first_request_ms: int, now_ms: int) -> Memory:
-    """The memory of a partition from its log topic.
+    """The memory of a partition, from the log's and the tiers'.
 
     `first_request_ms` is the Kafka timestamp of the first uncommitted request. Raises `KafkaError`.
     """
     memory = Memory()
-    tp = TopicPartition(settings.topics.log.name, partition)
+    log = TopicPartition(settings.topics.log.name, partition)
+    tiers = [TopicPartition(tier.topic.name, partition) for tier in settings.topics.retries]
     reader = new_reader(settings)
     await reader.start()
     try:
-        reader.assign([tp])
-        end = (await reader.end_offsets([tp]))[tp]
-        start = (await reader.offsets_for_times({tp: max(0, first_request_ms - KEPT_MS)}))[tp]
-        if start is None:
-            return memory
-        reader.seek(tp, start.offset)
-        while await reader.position(tp) < end:
-            for records in (await reader.getmany(timeout_ms=200)).values():
-                for record in records:
-                    for attempted in attempted_in(record.value):
-                        memory.remember(attempted, now_ms)
+        async for tp, value in _read(reader, [log, *tiers], max(0, first_request_ms - KEPT_MS)):
+            if tp == log:
+                for attempted in attempted_in(value):
+                    memory.remember(attempted, now_ms)
+            else:
+                for copy in waiting_in(value):
+                    memory.remember_put_off(copy, now_ms)
     finally:
         await reader.stop()
     return memory
 
 
+async def _read(
+    reader: AIOKafkaConsumer, partitions: Sequence[TopicPartition], since_ms: int
+) -> AsyncIterator[tuple[TopicPartition, bytes | None]]:
+    """The records of these partitions from a time to the ends that they have now."""
+    reader.assign(partitions)
+    ends = await reader.end_offsets(partitions)
+    starts = await reader.offsets_for_times(dict.fromkeys(partitions, since_ms))
+    for tp in partitions:
+        start = starts[tp]
+        reader.seek(tp, ends[tp] if start is None else start.offset)
+    while any([await reader.position(tp) < end for tp, end in ends.items()]):
+        for tp, records in (await reader.getmany(timeout_ms=200)).items():
+            for record in records:
+                yield tp, record.value
+
+
 def attempted_in(envelope: bytes | None) -> Iterator[Attempted]:
     """The attempts of one record of `postback-log`; a value that cannot be read has none (LOG names it)."""
+    return _values_in(envelope, _attempted)
+
+
+def waiting_in(envelope: bytes | None) -> Iterator[Waiting]:
+    """The requests of one record of a tier; a value that cannot be read is none (OUTBOUND names it)."""
+    return _values_in(envelope, _waiting)
+
+
+def _values_in(envelope: bytes | None, decoder: msgspec.json.Decoder[T]) -> Iterator[T]:
     try:
         values = unpack(envelope or b"[]")
     except UNREADABLE as error:
@@ -112,10 +177,10 @@ def attempted_in(envelope: bytes | None) -> Iterator[Attempted]:
         return
     for value in values:
         try:
-            yield _attempted.decode(value)
+            yield decoder.decode(value)
         except UNREADABLE as error:
             _passed_over(error)
 
 
 def _passed_over(error: Exception) -> None:
-    logger().warning("log record passed over while reading back what was attempted", error=str(error))
+    logger().warning("passed over while reading back what was attempted", error=str(error))

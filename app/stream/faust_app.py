@@ -157,6 +157,10 @@ class RoleApp(faust.App):
             await self._consumer_wait_empty(self.consumer, self.log)
         await self.stop()
 
+    def owns(self, topic: str) -> int:
+        """How many partitions of a topic it has."""
+        return sum(tp.topic == topic for tp in self.consumer.assignment())
+
     def _new_transport(self) -> LedgerTransport:
         return LedgerTransport(self.conf.broker_consumer, self)
 

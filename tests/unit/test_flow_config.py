@@ -36,7 +36,7 @@ CONTRACT: dict[str, Any] = {
             "retry": {"max_attempts": 12, "deadline_s": 86400, "waits_s": [5, 300, 1800]},
             "on_newer": "send",
             "verdict": [{"status": "200", "json": "code", "not": 0, "then": "final"}],
-            "rate_limit_per_s": None,
+            "rate_limit_per_s": 2.5,
             "idempotency_header": None,
             "sign_with": None,
         }
@@ -223,7 +223,8 @@ def test_a_flow_is_refused_with_the_place_and_the_reason(
         ({"delay_s": 61, "retry": {"deadline_s": 60}}, ".delay_s", "61 is beyond retry.deadline_s (60)"),
         ({"delay_s": 30 * 86_400}, ".delay_s", "is beyond retry.deadline_s (259200)"),
         ({"on_newer": "keep"}, ".on_newer", "send"),
-        ({"rate_limit_per_s": 0}, ".rate_limit_per_s", "not supported yet"),
+        ({"rate_limit_per_s": 0}, ".rate_limit_per_s", "0 is not within 0.001 … 10000 a second"),
+        ({"rate_limit_per_s": "5"}, ".rate_limit_per_s", "expected a number"),
         ({"idempotency_header": "a b"}, ".idempotency_header", "no header name"),
         ({"idempotency_header": "Host"}, ".idempotency_header", "take a name such as Idempotency-Key"),
         ({"idempotency_header": "content-type"}, ".idempotency_header", "take a name such as"),
@@ -283,9 +284,11 @@ def test_a_postback_is_refused_with_the_place_and_the_reason(
     assert (fault.place, said in fault.reason) == (f"postbacks[1]{place}", True), str(fault)
 
 
-def test_keys_that_nothing_obeys_yet_may_say_that_they_ask_for_nothing() -> None:
-    neutral = {"rate_limit_per_s": None, "sign_with": None, "idempotency_header": None}
-    assert flow_of(postbacks=[postback(**neutral)]).postbacks
+def test_null_asks_for_no_rate_no_signature_and_no_header() -> None:
+    [read] = flow_of(
+        postbacks=[postback(rate_limit_per_s=None, sign_with=None, idempotency_header=None)]
+    ).postbacks
+    assert (read.rate_limit_per_s, read.sign_with, read.idempotency_header) == (None, None, None)
 
 
 @pytest.mark.parametrize(
