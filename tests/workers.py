@@ -193,6 +193,21 @@ async def read_topic(settings: Settings, topic: str) -> list[Any]:
         await consumer.stop()
 
 
+async def everything(made: Installation, worker: WorkerProcess) -> dict[str, bytes]:
+    """All that is kept: topics, tables, the worker's log."""
+    kept = {"log": worker.log.read_bytes()}
+    for topic in made.settings.topics.all():
+        records = await read_topic(made.settings, topic.name)
+        kept[topic.name] = b"\n".join(
+            b" ".join([r.key or b"", r.value or b"", *(value for _, value in r.headers)]) for r in records
+        )
+    for table in ("postback_log", "postback_requests", "lead_events", "flow_versions"):
+        rows = await made.database.rows(f"SELECT * FROM {table}")
+        kept[table] = "\n".join(f"{field}" for row in rows for field in row).encode("utf-8", "replace")
+    assert all(len(kept[name]) > 100 for name in ("log", "postback_log", made.settings.topics.log.name))
+    return kept
+
+
 async def until(condition: Callable[[], Any], what: str | Callable[[], str], timeout_s: float = 60) -> Any:
     """Wait for a condition, awaited where it is to be, to be true; returns its value."""
     deadline = time.monotonic() + timeout_s

@@ -13,6 +13,7 @@ import typer
 from typer.exceptions import Abort, TyperException
 
 from app.cli.clickhouse import clickhouse_failures_told
+from app.cli.demo import demo
 from app.cli.dev import dev
 from app.cli.doctor import doctor
 from app.cli.ending import fail, kafka_told, reach_kafka, run_async, settings_told
@@ -21,8 +22,10 @@ from app.cli.flows import flows_app
 from app.cli.leads import leads_app
 from app.cli.logs import logs_app
 from app.cli.parking import discard, park, release
+from app.cli.printing import JsonOption, print_json
 from app.cli.schema import schema
 from app.cli.stats import stats
+from app.cli.testsend import send_for_test
 from app.settings import Settings, SettingsFault, doubts, environment, load
 
 _EPILOG = f"""\
@@ -151,27 +154,26 @@ def _run_worker(settings: Settings, roles: tuple[str, ...]) -> NoReturn:
 
 
 @app.command()
-def migrate() -> None:
+def migrate(as_json: JsonOption = False) -> None:
     """Make topics and tables as this version needs them. May be run again at any time.
 
     Example: postbacks migrate
     """
     settings = settings_told()
     with clickhouse_failures_told(settings.clickhouse):
-        done = run_async(settings, _migrate)
-    if not done:
+        done = run_async(settings, lambda settings: _migrate(settings, as_json))
+    if not done and not as_json:
         print("nothing to do: topics and tables are as they should be")
 
 
-async def _migrate(settings: Settings) -> int:
+async def _migrate(settings: Settings, as_json: bool) -> int:
     """Make topics, then tables, and print each thing done; the number of things done."""
     from app.log.migrate import migrate as migrate_tables
     from app.log.writer import connect, database_of
     from app.stream.migrate import migrate_topics
 
     topics = await migrate_topics(settings)
-    for line in topics:
-        print(line, flush=True)  # they stay made when ClickHouse is away
+    _print_done(topics, as_json)  # they stay made when ClickHouse is away
     client = await connect(settings.clickhouse, use_database=False)
     try:
         tables = await migrate_tables(
@@ -179,9 +181,15 @@ async def _migrate(settings: Settings) -> int:
         )
     finally:
         await client.close()
-    for line in tables:
-        print(line)
+    _print_done(tables, as_json)
     return len(topics) + len(tables)
+
+
+def _print_done(lines: list[str], as_json: bool) -> None:
+    if as_json:
+        print_json({"done": line} for line in lines)
+    else:
+        print("".join(f"{line}\n" for line in lines), end="", flush=True)
 
 
 @app.command("preview", add_help_option=False, context_settings=_ITS_OWN_ARGUMENTS)
@@ -208,7 +216,8 @@ def embedded_broker(context: typer.Context) -> None:
     _run_as_its_own(main, context)
 
 
-for _command in (dev, doctor, park, release, discard, stats):
+app.command("test-send")(send_for_test)
+for _command in (dev, demo, doctor, park, release, discard, stats):
     app.command()(_command)
 app.command()(schema)
 

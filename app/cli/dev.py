@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import Annotated, Any, NoReturn
 
 import typer
 
@@ -31,33 +32,49 @@ def dev(flows: FlowsOption = None, port: PortOption = None) -> None:
 
     Example: postbacks dev --flows flows/
     """
-    from app.dev import home_settings
     from app.kit.logs import configure
 
+    settings = settings_at_home(environ_at_home("dev"), port)
+    configure(settings.log_format, settings.log_level)
+    settings = replace(settings, flows_dir=flows or settings.flows_dir)
+    run_at_home(lambda: _until_told(settings))
+
+
+def environ_at_home(command: str) -> dict[str, str]:
+    """Our variables; one that names another installation ends `command` with status 2."""
     environ = own_environment()
     if names_an_address(environ):
         named = next(name for name in ADDRESSES if environ.get(name, "").strip())
         fail(
-            f"{named} is set, and dev starts an installation of its own, which other commands would not "
-            "find. Take it out of the environment or .env, or run dev in another folder",
+            f"{named} is set, and {command} starts an installation of its own, which other commands would "
+            f"not find. Take it out of the environment or .env, or run {command} in another folder",
             status=2,
         )
+    return environ
+
+
+def settings_at_home(environ: Mapping[str, str], port: int | None) -> Settings:
+    """The settings of what runs on this machine; what is none is a warning. Raises `SettingsFault`."""
+    from app.dev import home_settings
+
     settings = home_settings(environ)
     for stranger in strangers(environ):
         print(f"postbacks: warning: {stranger}", file=sys.stderr)
-    configure(settings.log_format, settings.log_level)
-    if port is not None:
-        settings = replace(settings, web_port=port)
-    _run(replace(settings, flows_dir=flows or settings.flows_dir))
+    return settings if port is None else replace(settings, web_port=port)
 
 
-def _run(settings: Settings) -> NoReturn:
+def run_at_home(work: Callable[[], Coroutine[Any, Any, int]]) -> NoReturn:
+    """Run to the exit status that `work` gives; a start that fails is one line and status 1.
+
+    The process ends without its threads: Faust's would keep it alive whose loop is gone.
+    """
     import uvloop
 
     try:
-        status = asyncio.Runner(loop_factory=uvloop.new_event_loop).run(_until_told(settings))
+        status = asyncio.Runner(loop_factory=uvloop.new_event_loop).run(work())
     except StartFault as fault:
-        fail(str(fault))
+        print(f"postbacks: {' '.join(str(fault).split())}", file=sys.stderr)
+        status = 1
     end(status)
 
 

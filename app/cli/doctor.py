@@ -17,7 +17,7 @@ from app.cli.ending import fail
 from app.cli.printing import JsonOption, console, print_json, visible
 from app.doctor.facts import Facts, Machine
 from app.doctor.finding import Finding, Level, Unknown
-from app.settings import Settings, environment, load, strangers
+from app.settings import Settings, doubts, environment, load
 
 _MARKS: dict[Level, tuple[str, str]] = {
     "ok": ("✓", "green"),
@@ -85,7 +85,7 @@ async def _examine(settings: Settings, environ: dict[str, str]) -> list[Finding]
 def _machine(settings: Settings, environ: dict[str, str]) -> Machine:
     from app.web.server import is_loopback
 
-    return Machine(strangers(environ), not is_loopback(settings.web_host), _free_bytes(settings.data_dir))
+    return Machine(doubts(environ), not is_loopback(settings.web_host), _free_bytes(settings.data_dir))
 
 
 def _free_bytes(folder: Path) -> int | Unknown:

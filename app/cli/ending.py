@@ -91,8 +91,10 @@ async def _reach(settings: Settings) -> None:
 
 def kafka_told(error: Exception) -> str:
     """What an error of aiokafka says to a person."""
-    from aiokafka.errors import KafkaConnectionError
+    from aiokafka.errors import KafkaConnectionError, KafkaTimeoutError
 
+    if isinstance(error, KafkaTimeoutError):
+        return "it does not answer any more"
     if isinstance(error, KafkaConnectionError):
         return "it cannot be reached; is it running, and are address, security and user right?"
     name, text = type(error).__name__, str(error)

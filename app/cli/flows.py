@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
+import orjson
 import typer
 
 from app.cli.ending import fail, run_async, settings_told
@@ -41,7 +42,7 @@ FlowId = Annotated[str, typer.Argument(help="Flow id; * holds the global postbac
 
 
 @flows_app.command("apply")
-def apply(files: Files) -> None:
+def apply(files: Files, as_json: JsonOption = False) -> None:
     """Check flows and write them to Kafka; nothing is written when one of them is refused.
 
     Example: postbacks flows apply flows/summer-ua.json
@@ -54,8 +55,11 @@ def apply(files: Files) -> None:
         if flow_id in configs:
             fail(f"{path}: flow {flow_id} is in {came_from[flow_id]} too; nothing is written", status=2)
         configs[flow_id], came_from[flow_id] = config, path
-    run_async(settings, lambda settings: _write(settings, configs))
-    for flow_id in configs:
+    versions = run_async(settings, lambda settings: _write(settings, configs))
+    if as_json:
+        print_json({"flow_id": flow_id, "version": version} for flow_id, version in versions.items())
+        return
+    for flow_id in versions:
         print(f"flow {flow_id} applied")
 
 
@@ -107,7 +111,7 @@ def list_flows(as_json: JsonOption = False) -> None:
 
 
 @flows_app.command("show")
-def show(flow_id: FlowId) -> None:
+def show(flow_id: FlowId, as_json: JsonOption = False) -> None:
     """A flow's config as it was written; what is parked is said on standard error.
 
     Example: postbacks flows show F-7
@@ -115,13 +119,18 @@ def show(flow_id: FlowId) -> None:
     flows, parked = run_async(settings_told(), _flows_and_parked)
     if flow_id not in flows:
         fail(f"there is no flow {flow_id!r}; postbacks flows list names them")
-    sys.stdout.buffer.write(flows[flow_id][0] + b"\n")
+    config, version = flows[flow_id]
+    if as_json:
+        kept = sorted(parked.get(flow_id, ()))
+        print_json([{"flow_id": flow_id, "version": version, "parked": kept, "config": _value(config)}])
+        return
+    sys.stdout.buffer.write(config + b"\n")
     for postback_id, state in sorted(parked.get(flow_id, {}).items()):
         print(f"postbacks: {postback_id} is {state.told()}", file=sys.stderr)
 
 
 @flows_app.command("delete")
-def delete(flow_id: FlowId) -> None:
+def delete(flow_id: FlowId, as_json: JsonOption = False) -> None:
     """Delete a flow; flow *, if there is one, serves its leads then.
 
     Example: postbacks flows delete F-7
@@ -129,8 +138,19 @@ def delete(flow_id: FlowId) -> None:
     settings = settings_told()
     if flow_id not in run_async(settings, read_flows):
         fail(f"there is no flow {flow_id!r}; postbacks flows list names them")
-    run_async(settings, lambda settings: _write(settings, {flow_id: None}))
-    print(f"flow {flow_id} deleted")
+    versions = run_async(settings, lambda settings: _write(settings, {flow_id: None}))
+    if as_json:
+        print_json([{"flow_id": flow_id, "version": versions[flow_id], "deleted": True}])
+    else:
+        print(f"flow {flow_id} deleted")
+
+
+def _value(config: bytes) -> object:
+    """The config as JSON; as text when somebody wrote what is none."""
+    try:
+        return orjson.loads(config)
+    except orjson.JSONDecodeError:
+        return config.decode("utf-8", "replace")
 
 
 def _secrets() -> Secrets:
@@ -205,7 +225,8 @@ async def _flows_and_parked(settings: Settings) -> tuple[Flows, dict[str, dict[s
     return flows, parked
 
 
-async def _write(settings: Settings, configs: Mapping[str, bytes | None]) -> None:
+async def _write(settings: Settings, configs: Mapping[str, bytes | None]) -> dict[str, int]:
+    """Write configs, null deletes; their versions, once Kafka has them all."""
     from app.stream.kafka import new_producer
     from app.stream.migrate import check_topics
 
@@ -218,6 +239,7 @@ async def _write(settings: Settings, configs: Mapping[str, bytes | None]) -> Non
             await producer.send(topic.name, config, key=flow_id.encode(), partition=0)
             for flow_id, config in configs.items()
         ]
-        await asyncio.gather(*sent)
+        written = await asyncio.gather(*sent)
+        return {flow_id: record.offset for flow_id, record in zip(configs, written, strict=True)}
     finally:
         await producer.stop()

@@ -8,7 +8,7 @@ import sys
 import tempfile
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Annotated, Any
 
@@ -20,6 +20,7 @@ from app.cli.printing import JsonOption, print_json, progress
 from app.cli.story import print_story, story_as_json
 from app.leads.lines import BadLine, EventLine, read_lines
 from app.settings import Settings
+from app.topics import DAY_MS
 
 leads_app = typer.Typer(
     help="Leads: send their events, see what became of one.",
@@ -28,6 +29,8 @@ leads_app = typer.Typer(
 )
 _MOST_TOLD = 20
 _MOST_OPEN = 10_000  # sent and not yet acknowledged: bounds the memory
+_PATIENCE_S = 30.0
+_STOP_S = 5.0
 
 Acked = Callable[[EventLine, Any], None]
 
@@ -123,7 +126,8 @@ async def _send(settings: Settings, lines: Iterable[EventLine], total: int, as_j
             raise
     if not as_json:
         where = ", ".join(map(str, sorted(set(partitions))))
-        print(f"{len(partitions)} events sent to {topic.name}" + (f", partitions {where}" if where else ""))
+        what = "1 event" if len(partitions) == 1 else f"{len(partitions)} events"
+        print(f"{what} sent to {topic.name}" + (f", partitions {where}" if where else ""))
 
 
 def _sent(line: EventLine, where: Any) -> dict[str, Any]:
@@ -138,7 +142,10 @@ def _sent(line: EventLine, where: Any) -> dict[str, Any]:
 
 
 async def _produce(settings: Settings, topic: str, lines: Iterable[EventLine], acked: Acked) -> None:
-    """Send all lines and await the broker's word for each, in their order. Raises aiokafka's `KafkaError`."""
+    """Send all lines and await the broker's word for each, in their order.
+
+    Raises aiokafka's `KafkaError`, also when there was no word for `_PATIENCE_S`.
+    """
     from app.stream.kafka import new_producer
 
     producer = new_producer(settings)
@@ -153,15 +160,21 @@ async def _produce(settings: Settings, topic: str, lines: Iterable[EventLine], a
         while open_ones:
             await _next_ack(open_ones, acked)
     finally:
-        await producer.stop()
+        with suppress(TimeoutError):  # it would wait for ever for a Kafka that is away
+            async with asyncio.timeout(_STOP_S):
+                await producer.stop()
         for line, ack in open_ones:
             if ack.done() and not ack.cancelled() and ack.exception() is None:
                 acked(line, ack.result())
 
 
 async def _next_ack(open_ones: deque[tuple[EventLine, asyncio.Future[Any]]], acked: Acked) -> None:
+    from aiokafka.errors import KafkaTimeoutError
+
     line, ack = open_ones[0]
-    where = await ack
+    if not (await asyncio.wait([ack], timeout=_PATIENCE_S))[0]:
+        raise KafkaTimeoutError
+    where = ack.result()
     open_ones.popleft()
     acked(line, where)
 
@@ -190,7 +203,7 @@ def show(
     events, rows = ask(find)
     if not events and not rows:
         fail(f"there is no lead {lead_id!r} in ClickHouse; postbacks logs list names some")
-    story = tell(events, late_s=settings.late_s, ttl_ms=settings.lead_ttl_days * 86_400_000)
+    story = tell(events, late_s=settings.late_s, ttl_ms=settings.lead_ttl_days * DAY_MS)
     if as_json:
         print_json([story_as_json(lead_id, story, rows)])
     else:

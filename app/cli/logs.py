@@ -29,6 +29,7 @@ from app.cli.clickhouse import (
 from app.cli.ending import fail
 from app.cli.printing import JsonOption, console, moment, number, print_json, visible
 from app.cli.tables import Column, print_table
+from app.messages.record import LogRecord
 from app.queries.rows import Listed, Shown
 
 logs_app = typer.Typer(
@@ -174,11 +175,13 @@ def _print_shown(rows: list[Shown]) -> None:
         out.print()
         kind = f"attempt {row.attempt}" if row.attempt else "no attempt"
         out.print(f"[bold]{kind}: {row.outcome}[/bold]  {moment(row.logged_at)}  {visible(row.reason)}")
-        for line in _lines(row):
+        for line in lines_of(row):
             out.print(f"  {line}", soft_wrap=True)
+        if row.next_attempt_at:
+            out.print(f"  next attempt {moment(row.next_attempt_at)}")
 
 
-def _lines(row: Shown) -> list[str]:
+def lines_of(row: Shown | LogRecord) -> list[str]:
     """What was sent and what came back, a line each; what is empty is left out."""
     lines = [f"{row.method} {visible(row.url)}"] if row.url else []
     lines += [f"{visible(name)}: {visible(value)}" for name, value in row.request_headers.items()]
@@ -190,6 +193,4 @@ def _lines(row: Shown) -> list[str]:
     lines += [f"error: {visible(row.error)}"] if row.error else []
     if row.verdict:
         lines.append(f"verdict: {visible(row.verdict)}" + (f" by {visible(row.rule)}" if row.rule else ""))
-    if row.next_attempt_at:
-        lines.append(f"next attempt {moment(row.next_attempt_at)}")
     return lines

@@ -36,6 +36,7 @@ from app.templates.names import nearest
 
 _TELL_S = 5.0
 _CHUNK = 500
+_MOST_FAULTS = 10
 
 Work = Callable[[ParkedPostback, Settings], Coroutine[Any, Any, None]]
 
@@ -181,33 +182,32 @@ def _who(settings: Settings) -> str:
 
 
 async def _need_postback(settings: Settings, asked: Asked) -> None:
-    """End the command when there is no such postback to park."""
-    flow_id, postback_id = asked.flow_id, asked.postback_id
-    flows = await _flows(settings)
-    if flow_id not in flows:
-        fail(f"there is no flow {flow_id!r}; postbacks flows list names them")
-    known = [one.id for one in flows[flow_id].postbacks]
-    if postback_id not in known:
-        near = nearest(postback_id, known) if known else "none"
-        fail(f"flow {flow_id} has no postback {postback_id!r}; did you mean {near}?")
+    """End the command when there is no such postback to park; in a broken flow any may be one."""
+    kept = (await read_flows(settings)).get(asked.flow_id)
+    if kept is None:
+        fail(f"there is no flow {asked.flow_id!r}; postbacks flows list names them")
+    flow = _parsed(asked.flow_id, *kept)
+    known = [one.id for one in flow.postbacks] if flow is not None else [asked.postback_id]
+    if asked.postback_id not in known:
+        near = nearest(asked.postback_id, known) if known else "none"
+        fail(f"flow {asked.flow_id} has no postback {asked.postback_id!r}; did you mean {near}?")
 
 
-async def _flows(settings: Settings) -> dict[str, Flow]:
-    """The flows in Kafka but for the broken ones, which are named."""
-    found = {}
-    for key, (config, version) in (await read_flows(settings)).items():
-        try:
-            found[key] = parse(config, version=version)
-        except FlowFault as fault:
-            print(f"postbacks: warning: flow {key} cannot be read: {fault}", file=sys.stderr)
-    return found
+def _parsed(flow_id: str, config: bytes, version: int) -> Flow | None:
+    """The flow; None for a broken one, which is named."""
+    try:
+        return parse(config, version=version)
+    except FlowFault as fault:
+        print(f"postbacks: warning: flow {flow_id} cannot be read: {fault}", file=sys.stderr)
+        return None
 
 
 async def _rerender(settings: Settings, stack: AsyncExitStack) -> Rerender:
     client = await connect(settings.clickhouse)
     stack.push_async_callback(client.close)
-    secrets = Secrets(environment(), settings.secrets_dir)
-    return Rerender(settings, await _flows(settings), secrets, client)
+    configs = await read_flows(settings)
+    flows = {key: flow for key, kept in configs.items() if (flow := _parsed(key, *kept)) is not None}
+    return Rerender(settings, flows, Secrets(environment(), settings.secrets_dir), client)
 
 
 async def _preview(rewrite: Rerender, parked: ParkedPostback, asked: Asked) -> None:
@@ -216,15 +216,18 @@ async def _preview(rewrite: Rerender, parked: ParkedPostback, asked: Asked) -> N
     for at in range(0, len(kept), _CHUNK):
         await rewrite(kept[at : at + _CHUNK])
     if asked.as_json:
-        faults = [{"reason": reason, "requests": count} for reason, count in rewrite.faults.most_common()]
+        faults = [fault._asdict() for fault in rewrite.faults]
         print_json([{"differing": rewrite.differing, "differences": rewrite.differences, "staying": faults}])
     else:
         out = console()
         out.print(f"rendered anew: {rewrite.differing} of {len(kept)} differ")
         for line in (line for difference in rewrite.differences for line in difference):
             out.print(f"  {visible(line)}", soft_wrap=True)
-        for reason, count in rewrite.faults.most_common(10):
-            out.print(f"{count} will stay: {visible(reason)}", soft_wrap=True)
+        for fault in rewrite.faults[:_MOST_FAULTS]:
+            text = f"request {fault.request_id}, lead {fault.lead_id} will stay: {fault.reason}"
+            out.print(visible(text), soft_wrap=True)
+        if (more := len(rewrite.faults) - _MOST_FAULTS) > 0:
+            out.print(f"and {more} more will stay; --json names them all")
 
 
 async def _as_kept(kept: Sequence[Kept]) -> list[Request | None]:
@@ -236,13 +239,17 @@ class _Telling:
 
     def __init__(self) -> None:
         self._told_s = time.monotonic()
+        self._told: Progress | None = None
 
     def __call__(self, progress: Progress) -> None:
         if time.monotonic() - self._told_s < _TELL_S:
             return
-        self._told_s = time.monotonic()
+        before, self._told, self._told_s = self._told, progress, time.monotonic()
         waiting = f", {progress.untaken} not sent by a worker yet" if progress.untaken else ""
-        print(f"{progress.released} released{waiting}, {progress.kept} kept", file=sys.stderr)
+        faster = ""
+        if before is not None and progress.kept > before.kept and progress.released > before.released:
+            faster = ": more come in than are let go, a higher --rate would end"
+        print(f"{progress.released} released{waiting}, {progress.kept} kept{faster}", file=sys.stderr)
 
 
 def _print_released(done: Released, asked: Asked) -> None:

@@ -57,7 +57,7 @@ def main(argv: list[str]) -> int:
     if given.template is None:
         parser.error("--template is wanted, or --jsonl")
     try:
-        ask, now_ms = _ask(given), _now_ms(given.now)
+        ask, now_ms = ask_of(given), _now_ms(given.now)
     except (OSError, ValueError) as fault:
         parser.error(str(fault))
     answer: Shown | Refused = ask if isinstance(ask, Refused) else _answer(ask, now_ms, given.show_secrets)
@@ -119,7 +119,7 @@ def _now_ms(text: str | None) -> int:
     return whole_thousands(now)
 
 
-def _ask(given: argparse.Namespace) -> Ask | Refused:
+def ask_of(given: argparse.Namespace) -> Ask | Refused:
     """What the arguments ask for.
 
     Raises `OSError` for a file that cannot be read, `ValueError` for an argument that cannot be used.
@@ -168,7 +168,7 @@ def _pairs(given: Iterable[str], between: str, option: str) -> Iterable[tuple[st
 
 def _print(answer: Shown | Refused, template: str) -> None:
     if isinstance(answer, Refused):
-        _say(sys.stderr.buffer, _told(answer.error, template))
+        _say(sys.stderr.buffer, told(answer.error, template))
         return
     head = [f"{answer.method} {answer.url}", *(f"{name}: {value}" for name, value in answer.headers.items())]
     body = [] if answer.body is None else ["", answer.body]
@@ -182,17 +182,17 @@ def _say(out: BinaryIO, text: str) -> None:
     out.flush()
 
 
-def _told(fault: Fault, template: str) -> str:
+def told(fault: Fault, template: str) -> str:
     """A fault as a person reads it, with a caret at its place in the template."""
-    told = f"error in the {fault.part}: {fault.reason}"
+    text = f"error in the {fault.part}: {fault.reason}"
     if fault.at is None:
-        return told
+        return text
     start = template.rfind("\n", 0, fault.at) + 1
     end = template.find("\n", fault.at)
     start = max(start, fault.at - WIDTH // 2)
     line = template[start : end if end >= 0 else None][:WIDTH]
     shown = "".join(char if char.isprintable() else " " for char in line)
-    return f"{told}\n  {shown}\n  {' ' * (fault.at - start)}^"
+    return f"{text}\n  {shown}\n  {' ' * (fault.at - start)}^"
 
 
 if __name__ == "__main__":

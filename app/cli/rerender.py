@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import secrets as randomness
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from difflib import ndiff
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -29,8 +28,16 @@ _RENDERED = ("method", "host", "link", "headers", "body", "origin", "delivery")
 """What a rendering decides; all else of a request is what was done with it so far."""
 
 
+class Fault(NamedTuple):
+    """A request that cannot be rendered anew, and why."""
+
+    request_id: str
+    lead_id: str
+    reason: str
+
+
 class Rerender:
-    """Renders kept requests anew. `faults` counts why requests stay, `differences` are the first few.
+    """Renders kept requests anew. `faults` names those that stay and why, `differences` are the first few.
 
     What was rendered by the flow's newest version is sent as it is. `client` asks ClickHouse for the leads'
     events.
@@ -48,7 +55,7 @@ class Rerender:
             ttl_ms=settings.lead_ttl_days * DAY_MS,
             worker=settings.worker,
         )
-        self.faults: Counter[str] = Counter()
+        self.faults: list[Fault] = []
         self.differences: list[list[str]] = []
         self.differing = 0
 
@@ -64,7 +71,7 @@ class Rerender:
             try:
                 found.append(self._anew(one.request, of_lead))
             except CannotRender as fault:
-                self.faults[str(fault)] += 1
+                self.faults.append(Fault(one.request.request_id, one.lead_id, str(fault)))
                 found.append(None)
         return found
 

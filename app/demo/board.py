@@ -12,9 +12,9 @@ from app.demo.compare import Compared, Line
 _COLOURS = {
     "delivered": "green",
     "retrying": "yellow",
-    "skipped": "cyan",
+    "skipped": "dim",
     "failed": "red",
-    "rejected": "magenta",
+    "rejected": "red",
 }
 _COLUMNS = ("lead", "postback", "event", "sample", "outcome", "sends")
 _ID = re.compile(r"\b[0-9a-f]{32}\b")

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -29,6 +30,7 @@ from app.stream.kafka import new_admin
 from app.stream.whole import read_whole
 
 CONNECT_S = 3.0
+_ABOUT_CLIENT = re.compile(r'^Unable connect to "[^"]*": |:? *<AIOKafka[^>]*>')
 _SOCKET_S = 1.5
 _NEEDED = {
     **{0: "Produce", 1: "Fetch", 2: "ListOffsets", 3: "Metadata", 8: "OffsetCommit", 9: "OffsetFetch"},
@@ -52,7 +54,7 @@ async def ask_kafka(settings: Settings, now_ms: int) -> Kafka | KafkaAway:
             except (KafkaError, OSError, TimeoutError):
                 away = [server.address for server in servers if server.fault]
                 heard = [text for text in said if not any(address in text for address in away)]
-                return KafkaAway(servers, heard[-1] if heard else "")
+                return KafkaAway(servers, _ABOUT_CLIENT.sub("", heard[-1]) if heard else "")
             return await _ask(admin, settings, now_ms)
     finally:
         await admin.close()

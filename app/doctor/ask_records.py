@@ -20,6 +20,7 @@ ANSWER_S = 3.0
 SAMPLE = 25
 """So many of the newest lead events are looked at in each partition."""
 _REASONS = 5
+_FETCH_MS = 100
 _MINUTE_MS, _HOUR_MS, _DAY_MS = 60_000, 3_600_000, 86_400_000
 _Got = TypeVar("_Got")
 
@@ -50,7 +51,7 @@ async def read(settings: Settings, partitions: Sequence[Partition], now_ms: int)
     reader = AIOKafkaConsumer(
         **client_options(settings),
         enable_auto_commit=False,
-        fetch_max_wait_ms=100,
+        fetch_max_wait_ms=_FETCH_MS,
         max_partition_fetch_bytes=512 * 1024,
     )
     try:
@@ -77,7 +78,23 @@ async def read(settings: Settings, partitions: Sequence[Partition], now_ms: int)
 async def _spans(reader: AIOKafkaConsumer, tps: Sequence[TopicPartition]) -> dict[Partition, Span]:
     reader.assign(tps)
     begins, ends = await reader.beginning_offsets(tps), await reader.end_offsets(tps)
-    return {(tp.topic, tp.partition): Span(begins[tp], ends[tp]) for tp in tps}
+    # A small broker counts its last batch as one record when it is asked for the end; a fetch tells it right
+    highest = await _highwaters(reader, ends)
+    return {(tp.topic, tp.partition): Span(begins[tp], max(ends[tp], highest.get(tp, 0))) for tp in tps}
+
+
+async def _highwaters(
+    reader: AIOKafkaConsumer, ends: Mapping[TopicPartition, int]
+) -> dict[TopicPartition, int]:
+    """The ends that fetches tell, of the partitions that answer within half a second."""
+    for tp, end in ends.items():
+        reader.seek(tp, end)
+    deadline_s = asyncio.get_running_loop().time() + 0.5
+    found: dict[TopicPartition, int] = {}
+    while len(found) < len(ends) and asyncio.get_running_loop().time() < deadline_s:
+        await reader.getmany(timeout_ms=_FETCH_MS)
+        found = {tp: told for tp in ends if (told := reader.highwater(tp)) is not None}
+    return found
 
 
 def _due_by(settings: Settings, now_ms: int, partitions: Iterable[Partition]) -> dict[Partition, int]:
@@ -128,9 +145,11 @@ async def _newest(
         if p[0] in many and span.end > span.begin
     }
     records = await _from(reader, begins, {TopicPartition(*p): span.end for p, span in spans.items()})
-    events = [record for record in records if record.topic == settings.topics.lead_events.name]
-    reasons = Counter(_reason(record) for record in records if record not in events)
-    sample = [Sampled(r.partition, r.offset, r.timestamp, r.key, r.value) for r in events]
+    events = settings.topics.lead_events.name
+    sample = [
+        Sampled(r.partition, r.offset, r.timestamp, r.key, r.value) for r in records if r.topic == events
+    ]
+    reasons = Counter(_reason(record) for record in records if record.topic != events)
     return sample, [reason for reason, _ in reasons.most_common(3)]
 
 
@@ -148,7 +167,7 @@ async def _from(
     while asyncio.get_running_loop().time() < deadline_s:
         if not any([await reader.position(tp) < ends[tp] for tp in begins]):
             break
-        for tp, records in (await reader.getmany(timeout_ms=100)).items():
+        for tp, records in (await reader.getmany(timeout_ms=_FETCH_MS)).items():
             found += [record for record in records if record.offset < ends[tp]]
     return sorted(found, key=lambda record: record.timestamp)
 

@@ -135,9 +135,7 @@ def _unknown(flows: Mapping[str, Flow], told: set[str], events: Mapping[str, int
             "warn",
             f"{counted(count, 'lead event')} of the last {DAYS} days "
             f"name{'s' if count == 1 else ''} flow {name}, and there is no such flow",
-            f"Nothing is sent for them. The nearest flow is {near[0]}."
-            if near
-            else "Nothing is sent for them.",
+            f"Nothing is sent. The nearest flow is {near[0]}." if near else "Nothing is sent.",
             f"Correct the producer's flow_id, or save a flow {name} (or {GLOBAL}) with `postbacks "
             "flows apply`",
         )

@@ -27,15 +27,16 @@ def _away(kafka: KafkaAway, settings: Settings) -> Finding:
             "fail",
             f"Kafka cannot be reached at {listed([server.address for server in kafka.servers])}",
             "; ".join(faults),
-            "Start Kafka, or set POSTBACKS_KAFKA to an address that this machine reaches.",
+            "Start it, or set POSTBACKS_KAFKA to an address that this machine reaches. On one machine "
+            "`postbacks dev` starts all that is needed.",
         )
     auth = settings.kafka_auth
     user = f", user {auth.username!r} by {auth.mechanism}" if auth.protocol.startswith("SASL") else ""
     return Finding(
         "Kafka",
         "fail",
-        f"Kafka at {settings.kafka} takes connections and then does not answer",
-        kafka.said or "It may want TLS or a user, or be no Kafka.",
+        f"Kafka at {settings.kafka} takes connections, and cannot be talked to",
+        kafka.said or "It may want TLS or a user, have none of that, or be no Kafka.",
         f"Compare with its listeners: here POSTBACKS_KAFKA_SECURITY is {auth.protocol}{user}.",
     )
 

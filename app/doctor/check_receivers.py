@@ -15,6 +15,10 @@ FEW = 3
 """Fewer failed sends than these are a warning."""
 
 _CURES = (
+    (
+        ("the proxy",),
+        "It is the proxy, not the receiver: see POSTBACKS_PROXY; it has to allow CONNECT to that address.",
+    ),
     (("401", "403", "auth"), "Renew the token: it stands in the flow's link or headers, or in a secret."),
     (("404", "410"), "Compare the link with the receiver's: a path, or a click id that it does not know."),
     (("400", "422"), "Compare what was sent with the receiver's documentation."),
@@ -77,7 +81,7 @@ def _host(host: str, failing: list[Sending]) -> Iterator[Finding]:
         yield Finding(
             "receivers",
             "fail",
-            f"{host}: its address is not the open internet, so {_users(blocked)} were not sent",
+            f"{host}: its address is not the open internet, nothing of {_users(blocked)} is sent there",
             _newest(blocked),
             "If it is yours, set POSTBACKS_ALLOW_NETWORKS to its network, such as 10.1.2.0/24, for "
             "OUTBOUND's "

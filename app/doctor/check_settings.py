@@ -16,8 +16,7 @@ NO_BYTES = GIB // 2
 def check_settings(machine: Machine, settings: Settings) -> list[Finding]:
     """What is doubtful about the settings and the disk of the data directory."""
     found = [
-        Finding("settings", "warn", stranger, do="Correct the name, or take it out.")
-        for stranger in machine.strangers
+        Finding("settings", "warn", doubt, do="Put it right, or take it out.") for doubt in machine.doubts
     ]
     found += _sending(settings)
     found += _web(machine, settings)

@@ -149,10 +149,8 @@ def _beyond(role: _Role) -> Iterator[Finding]:
             f"role {role.name} has read {name} partition {number} up to offset {committed[found[0]]}, "
             f"and it ends at {role.read[found[0]].end}",
             f"{counted(len(found), 'partition')} of that kind. The topic was made anew, or Kafka lost its "
-            "data: new records up to that offset may be passed over.",
-            "Stop the workers, then "
-            f"`kafka-consumer-groups.sh --bootstrap-server {role.settings.kafka} --group {role.group_id} "
-            f"--topic {name} --reset-offsets --to-earliest --execute`",
+            "data; a worker that runs meanwhile may pass over new records up to that offset.",
+            "Start its workers again: they read such a partition from its beginning.",
         )
 
 

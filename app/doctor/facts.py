@@ -21,7 +21,7 @@ Partition = tuple[str, int]
 class Machine:
     """This machine and its environment. `free_bytes` is of the disk that POSTBACKS_DATA_DIR lies on."""
 
-    strangers: Sequence[str]
+    doubts: Sequence[str]
     web_is_open: bool
     free_bytes: int | Unknown
 

@@ -15,9 +15,8 @@ import re
 from collections.abc import Collection, Iterable, Mapping
 from urllib.parse import unquote, unquote_plus
 
+from app.kit.hiding import MASK
 from app.templates.scan import scan
-
-MASK = "•••"
 
 Span = tuple[int, int]
 

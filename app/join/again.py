@@ -80,6 +80,4 @@ def _change(told: Wanted, events: Iterable[Source], terms: Terms) -> tuple[Sourc
         lead = change.lead
         if event.event_id == told.event_id and lead.seq == told.lead_seq:
             return source, change
-    raise CannotRender(
-        f"lead {told.lead_id} cannot be folded up to event {told.event_id}: not all of its events are stored"
-    )
+    raise CannotRender("its lead cannot be folded up to it: not all of the events are stored")

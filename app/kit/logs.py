@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import logging
 import sys
-from typing import Any
+from collections.abc import Callable, Iterable
+from typing import Any, TextIO
 
 import structlog
 
+from app.kit.hiding import hide, to_hide
 from app.kit.metrics import ALARMS
 
 _FROM_LIBRARIES = logging.WARNING  # faust, mode and aiokafka tell every step at INFO
 _SELDOM_S = 5.0
+_SHORTEST_HIDDEN = 8  # characters; a shorter one would be found in times and words
+_hidden: Callable[[], Iterable[str]] = tuple
 _FALSE_ALARM = "faust.transport.drivers.aiokafka"  # faust-streaming#503: idle partitions called stuck
 
 
@@ -33,12 +37,28 @@ class _Seldom(logging.Filter):
         return True
 
 
-def configure(log_format: str, level: str) -> None:
-    """Send our logs and the libraries' to standard error as `json` or `console` lines."""
+class _Masked(structlog.stdlib.ProcessorFormatter):
+    """Writes an entry without any of the values to hide, tracebacks and libraries' sentences included."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The line."""
+        hidden = frozenset(value for value in _hidden() if len(value) >= _SHORTEST_HIDDEN)
+        return hide(super().format(record), to_hide(hidden))
+
+
+def hide_in_logs(values: Callable[[], Iterable[str]]) -> None:
+    """From now on write none of `values()`, which is asked at each entry, into a line."""
+    global _hidden
+    _hidden = values
+
+
+def configure(log_format: str, level: str, out: TextIO | None = None) -> None:
+    """Send our logs and the libraries' to `out` (standard error) as `json` or `console` lines."""
+    out = out or sys.stderr
     final: Any = (
         structlog.processors.JSONRenderer(ensure_ascii=False)
         if log_format == "json"
-        else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
+        else structlog.dev.ConsoleRenderer(colors=out.isatty())
     )
     shared: list[Any] = [
         structlog.stdlib.add_log_level,
@@ -54,9 +74,9 @@ def configure(log_format: str, level: str) -> None:
         wrapper_class=structlog.stdlib.BoundLogger,
         cache_logger_on_first_use=True,
     )
-    handler = logging.StreamHandler(sys.stderr)
+    handler = logging.StreamHandler(out)
     handler.setFormatter(
-        structlog.stdlib.ProcessorFormatter(
+        _Masked(
             foreign_pre_chain=shared,
             processors=[
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,

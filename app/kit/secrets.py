@@ -19,6 +19,7 @@ from pathlib import Path
 
 PREFIX = "POSTBACKS_SECRET_"
 MAX_FILE_BYTES = 64 * 1024
+_MOST_KNOWN = 1000
 
 _Stamp = tuple[int, int, int]
 
@@ -30,19 +31,29 @@ class Secrets:
         self._environ = {name: value for name, value in environ.items() if name.startswith(PREFIX)}
         self._directory = directory
         self._files: dict[str, tuple[_Stamp, str | None]] = {}
-        self._handed_out: set[str] = set()
+        self._handed_out: dict[str, None] = {}
+        self._known: frozenset[str] = frozenset()
 
     def __call__(self, name: str) -> str | None:
         """The value of the secret `name`; None when it is not set, empty, or its file is not readable."""
         for value in self._places(name):
             if value is not None and value.strip():
-                self._handed_out.add(value)
+                self._note(value)
                 return value
         return None
 
     def known(self) -> frozenset[str]:
-        """Every value handed out so far, replaced ones too: what must not show up in a text."""
-        return frozenset(self._handed_out)
+        """The values handed out so far, the latest thousand, replaced ones too: no text may show them."""
+        return self._known
+
+    def _note(self, value: str) -> None:
+        is_new = value not in self._handed_out
+        self._handed_out.pop(value, None)
+        self._handed_out[value] = None  # the latest stands last
+        if is_new:
+            if len(self._handed_out) > _MOST_KNOWN:
+                del self._handed_out[next(iter(self._handed_out))]
+            self._known = frozenset(self._handed_out)
 
     def __repr__(self) -> str:
         return f"Secrets({len(self._environ)} in the environment, folder {self._directory})"

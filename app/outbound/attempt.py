@@ -111,7 +111,8 @@ def cap(text: str, limit_bytes: int) -> str:
 
 
 def _with_answer(record: LogRecord, answer: Answer, hiding: Hiding) -> LogRecord:
-    body = answer.body.decode("utf-8", "replace")
+    # Without the zeros of UTF-16, between which a secret would not be found.
+    body = answer.body.decode("utf-8", "replace").replace("\0", "")
     body = hiding.text(body) if answer.complete else hiding.cut_text(body)
     return msgspec.structs.replace(
         record,

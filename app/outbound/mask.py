@@ -3,21 +3,18 @@
 A request is shown with `•••` for each slot. Tokens that people pasted into links, bodies and headers are
 masked as well (`app.flows.tokens`), unless the postback has `mask: false`; a macro's value that only looks
 like a token stays readable. A receiver may say back what it was sent, in a body, in `Location`, in a
-header: so every secret's value is looked for in what comes back, as it is and in the ways in which servers
-write it (percent-encoded, in JSON, in HTML), and so is each masked token.
+header: so every secret's value is looked for in what comes back, in each way in which servers write it
+(`app.kit.hiding`), and so is each masked token.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
-from functools import lru_cache
 from urllib.parse import unquote_plus
 
 import msgspec
 
 from app.flows.tokens import (
-    MASK,
     find_form_tokens,
     find_json_tokens,
     find_tokens,
@@ -27,6 +24,7 @@ from app.flows.tokens import (
     mask_json,
     mask_link,
 )
+from app.kit.hiding import MASK, hide, hide_cut, to_hide
 from app.kit.secrets import Secrets
 from app.kit.signing import ID_HEADER, SIGNATURE_HEADER, parts_of
 from app.messages.request import Request
@@ -35,13 +33,6 @@ from app.templates.text import Slot, Text, fill
 
 # A shorter one is looked for in the request alone: in an answer it would hide what is not it.
 _SHORTEST_TOKEN = 8
-_SHORTEST_REST = 4
-_LONGEST_WAY = 18  # characters that one may be written in: four bytes, each percent-encoded, with a rest
-_cut_escape = re.compile(r"[\\%&].{0,11}\Z", re.DOTALL)  # what is left of an escape that was cut in two
-_plain = re.compile(r"[0-9A-Za-z]+")  # what no server writes in another way
-_NAMED = {"&": ("&amp;",), "<": ("&lt;",), ">": ("&gt;",), '"': ("&quot;",), "'": ("&apos;",), " ": ("+",)}
-_BACKSLASH = r"(?:\\|%(?:25)*5[Cc])"
-_SHORT_ESCAPES = {"\n": "n", "\r": "r", "\t": "t"}
 _LINK_HEADERS = frozenset(("location", "content-location", "referer"))
 
 
@@ -76,21 +67,15 @@ class Hiding:
         values = {*secrets.known(), *_filtered(request, secrets), *_keys(request, secrets)}
         if self._masks_tokens:
             values.update(_tokens(request))
-        self._values = sorted(values, key=len, reverse=True)
+        self._values = to_hide(frozenset(values))
 
     def text(self, text: str) -> str:
         """The text without any of them."""
-        for value in self._values:
-            run, written = _finder(value)
-            if run in text:
-                text = written.sub(MASK, text)
-        return text
+        return hide(text, self._values)
 
     def cut_text(self, text: str) -> str:
         """The same for a text that was cut off: what may be the first half of one goes as well."""
-        text = self.text(text)
-        begins = [at for value in self._values if (at := _cut_at(value, text)) is not None]
-        return text[: min(begins)] + MASK if begins else text
+        return hide_cut(text, self._values)
 
     def link(self, link: str) -> str:
         """A link that came back: its own tokens are masked too."""
@@ -165,46 +150,3 @@ def _written(request: Request) -> list[str]:
     find_in_body = find_json_tokens if _is_json(headers) else find_form_tokens
     found = [link[start:end] for start, end in find_tokens(link)]
     return found + [body[start:end] for start, end in find_in_body(body)]
-
-
-def _cut_at(value: str, text: str) -> int | None:
-    """Where the first half of a value begins with which a text ends, written in any of the ways."""
-    for begin in range(max(0, len(text) - _LONGEST_WAY * len(value)), len(text) - _SHORTEST_REST + 1):
-        at = begin
-        for count, char in enumerate(value):
-            if count >= _SHORTEST_REST and not _plain.match(char) and _cut_escape.match(text, at):
-                return begin
-            found = _char_finder(char).match(text, at)
-            if found is None:
-                break
-            at = found.end()
-            if at == len(text):
-                return begin
-    return None
-
-
-@lru_cache(maxsize=1024)
-def _char_finder(char: str) -> re.Pattern[str]:
-    return re.compile(_ways(char))
-
-
-@lru_cache(maxsize=1024)
-def _finder(value: str) -> tuple[str, re.Pattern[str]]:
-    """A value in every mix of the ways in which servers write it, and a part that all of them share."""
-    run = max(_plain.findall(value), key=len, default="")
-    return run, re.compile("".join(map(_ways, value)))
-
-
-def _ways(char: str) -> str:
-    """One character percent-encoded (also more than once), in JSON, in HTML, or as itself."""
-    if char.isascii() and char.isalnum():
-        return char
-    in_link = "".join(f"%(?:25)*{byte:02X}" for byte in char.encode("utf-8", "surrogatepass"))
-    units = char.encode("utf-16-be", "surrogatepass")
-    in_json = "".join(f"{_BACKSLASH}u{units[at : at + 2].hex()}" for at in range(0, len(units), 2))
-    in_html = f"&#0*{ord(char)};|&#x0*{ord(char):x};"
-    ways = [f"(?i:{in_link}|{in_json}|{in_html})", *map(re.escape, _NAMED.get(char, ()))]
-    if char in _SHORT_ESCAPES:
-        ways.append(_BACKSLASH + _SHORT_ESCAPES[char])
-    either = f"(?:{'|'.join(ways)}|{re.escape(char)})"
-    return f"{_BACKSLASH}?{either}" if char in '"/\\' else either

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Literal
 
 from msgspec import structs
@@ -44,7 +44,7 @@ class Changed:
 
 @dataclass(frozen=True, slots=True)
 class ToldEvent:
-    """What an event was and did. `occurred_ms` is its own time in Unix milliseconds."""
+    """What an event was and did. `occurred_at` is its own time."""
 
     recorded_at: datetime
     partition: int
@@ -54,7 +54,7 @@ class ToldEvent:
     event_id: str = ""
     status: str | None = None
     goal: str | None = None
-    occurred_ms: int | None = None
+    occurred_at: datetime | None = None
     late: bool = False
     silent: bool = False
     changed: tuple[Changed, ...] = ()
@@ -97,7 +97,7 @@ def _fold(
         event_id=event.event_id,
         status=event.status,
         goal=event.goal or None,
-        occurred_ms=occurred_ms(event, timestamp_ms),
+        occurred_at=datetime.fromtimestamp(occurred_ms(event, timestamp_ms) / 1000, UTC),
         silent=event.silent,
     )
 

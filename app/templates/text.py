@@ -12,6 +12,7 @@ from functools import lru_cache
 
 import msgspec
 
+from app.kit.hiding import MASK
 from app.templates.encode import Place, encoder, is_bare
 from app.templates.filters import compile_filter
 from app.templates.pipeline import Filter, SecretMissing, run
@@ -19,7 +20,6 @@ from app.templates.scan import filters_of
 
 MAX_LINK_BYTES = 8 * 1024
 MAX_BODY_BYTES = 256 * 1024
-MASK = "•••"
 DOT_SEGMENT = "a segment of the path comes out as . or .., which leads to another path"
 
 Secrets = Callable[[str], str | None]

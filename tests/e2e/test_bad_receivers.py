@@ -14,7 +14,7 @@ import pytest
 from tests.clickhouse import Database
 from tests.kafka import Kafka
 from tests.receivers import Exchange, Receiver, Script, answer, drip, flood, never, raw, reset
-from tests.workers import Installation, WorkerProcess, installation, read_topic, until
+from tests.workers import Installation, everything, installation, until
 
 pytestmark = [pytest.mark.kafka, pytest.mark.chdb, pytest.mark.slow, pytest.mark.timeout(180)]
 
@@ -286,7 +286,7 @@ async def test_a_secret_is_sent_and_is_nowhere_else(
         assert "q=•••" in shown[0]
         assert shown[1] == '{"s":"•••"}'
         assert "•••" in shown[2]
-        for place, text in (await _everything(made, worker)).items():
+        for place, text in (await everything(made, worker)).items():
             for written in _writings(sent.target):
                 assert written not in text, f"{written!r} in {place}"
 
@@ -298,18 +298,3 @@ def _writings(target: bytes) -> list[bytes]:
     in_json = [json.dumps(_SECRET, ensure_ascii=ascii_only)[1:-1] for ascii_only in (True, False)]
     plain = [_SECRET, quote(_SECRET, safe=""), quote(_SECRET), *in_json]
     return [*(text.encode() for text in plain), digest, b"S3cr"]
-
-
-async def _everything(made: Installation, worker: WorkerProcess) -> dict[str, bytes]:
-    """All that is kept: topics, tables, the worker's log."""
-    kept = {"log": worker.log.read_bytes()}
-    for topic in made.settings.topics.all():
-        records = await read_topic(made.settings, topic.name)
-        kept[topic.name] = b"\n".join(
-            b" ".join([r.key or b"", r.value or b"", *(value for _, value in r.headers)]) for r in records
-        )
-    for table in ("postback_log", "postback_requests", "lead_events", "flow_versions"):
-        rows = await made.database.rows(f"SELECT * FROM {table}")
-        kept[table] = "\n".join(f"{field}" for row in rows for field in row).encode("utf-8", "replace")
-    assert all(len(kept[name]) > 100 for name in ("log", "postback_log", made.settings.topics.log.name))
-    return kept

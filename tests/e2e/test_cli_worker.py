@@ -7,7 +7,7 @@ import json
 import signal
 import time
 import uuid
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -85,6 +85,32 @@ def test_what_was_not_migrated_is_named_with_the_cure(unmade: Shell) -> None:
         one_line(unmade.run(*command.split()), 1, "postbacks migrate")
 
 
+def test_events_are_keyed_by_lead_as_other_producers_hash(made: Shell) -> None:
+    hashes = {
+        "21": -973932308,
+        "foobar": -790332482,
+        "a-little-bit-long-string": -985981536,
+        "abc": 479470107,
+    }
+    events = [{"event_id": "e", "lead_id": lead, "flow_id": "F", "status": "new"} for lead in hashes]
+    text = "".join(f"{json.dumps(event)}\n" for event in events)
+    done = made.run("leads", "send", "-", "--json", stdin=text)
+    assert (done.returncode, done.stderr) == (0, "")
+    sent = [json.loads(line) for line in done.stdout.splitlines()]
+    # the hashes are those of Apache Kafka's own test of its partitioner
+    assert {line["lead_id"]: line["partition"] for line in sent} == {
+        lead: (murmur2 & 0x7FFFFFFF) % 4 for lead, murmur2 in hashes.items()
+    }
+    (made.folder / "bad.jsonl").write_text(f'{{"event_id": "e"}}\n{json.dumps(events[0])}\n')
+    done = made.run("leads", "send", "bad.jsonl", "--skip-bad")
+    assert (done.returncode, done.stdout.startswith("1 event sent to ")) == (2, True)
+    assert done.stderr.splitlines() == [
+        "postbacks: bad.jsonl:1: lead_id: missing",
+        "postbacks: bad.jsonl: 1 of 2 lines are wrong and were not sent",
+    ]
+    assert made.run("leads", "send", "-").stdout.startswith("0 events sent to ")
+
+
 def test_flows_are_applied_listed_shown_and_deleted(made: Shell) -> None:
     assert (made.rows("flows", "list"), made.run("flows", "list").returncode) == ([], 0)
     made.write("good.json", _FLOW)
@@ -101,6 +127,10 @@ def test_flows_are_applied_listed_shown_and_deleted(made: Shell) -> None:
     ]
     assert "Summer" in made.run("flows", "list").stdout
     assert made.run("flows", "show", "F-7").stdout == json.dumps(_FLOW) + "\n"
+    assert made.rows("flows", "show", "F-7") == [
+        {"flow_id": "F-7", "version": 0, "parked": [], "config": _FLOW}
+    ]
+    assert made.rows("flows", "apply", "good.json") == [{"flow_id": "F-7", "version": 2}]
     assert made.run("flows", "delete", "F-7").stdout == "flow F-7 deleted\n"
     for command in ("show", "delete"):
         one_line(made.run("flows", command, "F-7"), 1, "'F-7'", "flows list")
@@ -135,6 +165,9 @@ class Written:
     status: int
     log: str
     received: list[tuple[bytes, bytes | None]]
+    sent: list[dict[str, Any]]
+    tail: str
+    tail_status: int
 
 
 async def _by_path(exchange: Exchange) -> None:
@@ -168,26 +201,29 @@ def _lead(lead_id: str, status: str, **more: Any) -> dict[str, Any]:
 
 
 async def _write(shell: Shell) -> Written:
-    """Three leads and a bad event through a worker: 6 rows."""
+    """Three leads, one event twice, and a bad event through a worker: 6 rows, and what follows them."""
+    tailed = shell.folder / "tail"
     async with Receiver(_by_path) as receiver:
         flow = _flow(receiver, headers={"Authorization": "Bearer {secret.fb}"})
         assert shell.run("flows", "apply", shell.write("flow.json", flow)).returncode == 0
         worker = await shell.worker(POSTBACKS_LOG_LEVEL="debug").ready()
+        tail = shell.start("logs", "tail", "--json", out=tailed)
         tags = {"utm_source": "fb"}
-        await _send(shell, _lead("L-1", "new", tags=tags), _lead("L-2", "hold"), b'{"event_id": 7}')
-        await _send(shell, _lead("L-3", "new", click={"id": "c-L-3", "geo": "UA"}, tags=tags))
-
-        async def rows() -> bool:
-            done = await asyncio.to_thread(shell.rows, "logs", "list")
-            return len(done) >= 6
-
-        await until(rows, f"six rows: {worker.tail()}")
+        events = [_lead("L-1", "new", tags=tags), _lead("L-2", "hold"), _lead("L-1", "new")]
+        events.append(_lead("L-3", "new", click={"id": "c-L-3", "geo": "UA"}, tags=tags))
+        (shell.folder / "events.jsonl").write_text("".join(f"{json.dumps(event)}\n" for event in events))
+        sent = await asyncio.to_thread(shell.rows, "leads", "send", "events.jsonl")
+        await _send(shell, b'{"event_id": 7}')
+        await until(lambda: tailed.read_text().count("\n") >= 6, lambda: f"six rows: {worker.tail()}")
+        tail.send_signal(signal.SIGINT)
+        tail_status = await asyncio.to_thread(tail.wait, 20)
         client = await connect(shell.environ["POSTBACKS_CLICKHOUSE"])
         await refresh(client)
         await client.close()
         status = await worker.stop()
         received = [(r.target, r.header(b"Authorization")) for r in receiver.requests]
-        return Written(shell, status, worker.log.read_text(), received)
+        log = worker.log.read_text()
+        return Written(shell, status, log, received, sent, tailed.read_text(), tail_status)
 
 
 @pytest.fixture(scope="module")
@@ -199,7 +235,7 @@ def written(kafka: Kafka, clickhouse_address: str, tmp_path_factory: pytest.Temp
     (folder / ".env").write_text("".join(f"{name}={value}\n" for name, value in shell.environ.items()))
     assert Shell(folder, {}).run("migrate").returncode == 0
     done = asyncio.run(_write(Shell(folder, dict(shell.environ))))
-    return Written(Shell(folder, {}), done.status, done.log, done.received)
+    return replace(done, shell=Shell(folder, {}))
 
 
 def test_a_worker_ends_with_status_0_after_sigterm(written: Written) -> None:
@@ -230,6 +266,7 @@ def test_a_secret_of_the_dotenv_file_is_sent_and_shown_nowhere(written: Written)
         (["--since", "2h", "--limit", "2"], None),
         (["--until", "1h"], []),
         (["--flow", "F-2"], []),
+        (["--lead-flow", "F-1", "--outcome", "skipped"], ["skipped"]),
     ],
 )
 def test_logs_list_finds_the_rows_that_meet_its_filters(
@@ -240,6 +277,47 @@ def test_logs_list_finds_the_rows_that_meet_its_filters(
         assert len(rows) == 2
     else:
         assert sorted(row["outcome"] for row in rows) == found
+
+
+def test_logs_tail_prints_each_row_once_as_it_comes_and_ends_by_ctrl_c(written: Written) -> None:
+    assert written.tail_status == 0, written.tail
+    tailed = [json.loads(line) for line in written.tail.splitlines()]
+    listed = [{k: v for k, v in row.items() if k != "cursor"} for row in written.shell.rows("logs", "list")]
+    assert sorted(tailed, key=lambda row: row["attempt_id"]) == sorted(
+        listed, key=lambda row: row["attempt_id"]
+    )
+
+
+def test_leads_send_says_where_kafka_has_each_event(written: Written) -> None:
+    assert [(line["line"], line["lead_id"]) for line in written.sent] == [
+        *((1, "L-1"), (2, "L-2"), (3, "L-1"), (4, "L-3"))
+    ]
+    first, _, again, _ = written.sent
+    assert first["topic"].endswith(".lead-events")
+    assert again["partition"] == first["partition"]
+    assert again["offset"] > first["offset"]
+
+
+def test_leads_show_tells_the_lead_and_all_that_happened_to_it(written: Written) -> None:
+    (story,) = written.shell.rows("leads", "show", "L-1")
+    assert (story["lead"]["status"], story["lead"]["click"]["id"]) == ("new", "c-L-1")
+    assert [(entry["kind"], entry.get("result") or entry["outcome"]) for entry in story["timeline"]] == [
+        *(("event", "folded"), ("event", "repeat")),
+        *(("row", "skipped"), ("row", "delivered")),
+    ]
+    changed = {change["field"]: change["after"] for change in story["timeline"][0]["changed"]}
+    assert changed["tags.utm_source"] == "fb"
+    told = written.shell.run("leads", "show", "L-1")
+    assert (told.returncode, told.stderr) == (0, "")
+    for words in (
+        "lead L-1  new since ",
+        "click.id c-L-1",
+        "  repeat",
+        "condition: geo",
+        "/ok?c=c-L-1 → 200 in ",
+    ):
+        assert words in told.stdout
+    one_line(written.shell.run("leads", "show", "L-x"), 1, "'L-x'")
 
 
 def test_logs_list_pages_with_the_cursor_that_a_page_ends_with(written: Written) -> None:

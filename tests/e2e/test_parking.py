@@ -224,7 +224,7 @@ async def test_a_person_parks_and_releases_and_is_told_of_a_slip(tried: Tried) -
     await until(lambda: tried.made.database.rows("SELECT 1 FROM lead_events LIMIT 1 OFFSET 1"), "stored")
     await tried.made.database.client.command("TRUNCATE TABLE lead_events")
     stay = await tried.run("release", *_POSTBACK, "--rerender", "--yes")
-    assert "1 will stay: lead L-1 cannot be folded up to event L-1-new" in stay.stdout
+    assert "lead L-1 will stay: its lead cannot be folded up to it" in stay.stdout
     assert (stay.returncode, await tried.kept(), await tried.state()) == (1, 2, "active")
     assert "2 could not be rendered anew and stay" in stay.stderr
     _, done = await tried.json("release", *_POSTBACK, "--yes")

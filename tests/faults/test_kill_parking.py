@@ -34,16 +34,16 @@ async def _kept(made: Installation) -> dict[str, Request]:
     return {request.origin.lead_id: request for request in requests}
 
 
-@pytest.mark.parametrize("point", ["outbound: state written", "outbound: parked kept"])
-async def test_a_worker_killed_while_it_parks_a_postback_keeps_every_request(
-    point: str, kafka: Kafka, clickhouse: Database, tmp_path: Path
+async def test_workers_that_are_killed_while_they_park_a_postback_keep_every_request(
+    kafka: Kafka, clickhouse: Database, tmp_path: Path
 ) -> None:
     async with installation(kafka, clickhouse, tmp_path) as made, Receiver(answer(401)) as receiver:
         link = f"http://127.0.0.1:{receiver.port}/pb?lead={{id}}"
         await made.apply({"flow_id": "F-1", "postbacks": {"new": link}})
-        doomed = made.start("join,outbound", TEST_KILL_AT=point)
         await made.send(*lead_events(_LEADS))
-        assert await doomed.ended() == -9, doomed.tail()
+        for point in ("outbound: state written", "outbound: parked kept"):
+            doomed = made.start("join,outbound", TEST_KILL_AT=point)
+            assert await doomed.ended() == -9, doomed.tail()
         worker = await made.start("join,outbound,log").ready()
         await until(lambda: _all_kept(made), lambda: worker.tail())
         states = await read_topic(made.settings, made.settings.topics.postback_states.name)

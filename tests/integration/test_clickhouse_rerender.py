@@ -96,7 +96,7 @@ async def test_all_are_rendered_by_the_flow_of_now_with_their_ids_and_attempts(
         assert (new.request_id, new.attempts) == (old.request.request_id, 1)
         assert new.body == f'{{"p":{old.lead_id[2:]},"token":"{_TOKEN}"}}'
         assert (new.host, new.origin.flow_version) == ("new.er", 4)
-    assert (rerender.differing, rerender.faults) == (250, {})
+    assert (rerender.differing, rerender.faults) == (250, [])
     [first, *_] = rerender.differences
     assert first[0] == f"request {kept[0].request.request_id}, lead L-0"
     assert "- GET https://old.er/?p=0&access_token=•••" in first
@@ -106,7 +106,7 @@ async def test_all_are_rendered_by_the_flow_of_now_with_their_ids_and_attempts(
     assert (_TOKEN in told, "sesame" in told, len(rerender.differences)) == (False, False, 3)
 
 
-async def test_what_cannot_be_rendered_is_counted_by_its_reason_and_the_others_are_made(
+async def test_what_cannot_be_rendered_is_named_with_its_reason_and_the_others_are_made(
     clickhouse: Database, settings: Settings
 ) -> None:
     events = _events(6)
@@ -118,7 +118,10 @@ async def test_what_cannot_be_rendered_is_counted_by_its_reason_and_the_others_a
     assert [request is not None for request in made] == [True] * 4 + [False] * 2
     gone = Rerender(settings, {}, Secrets({}), clickhouse.client)
     assert await gone(kept) == [None] * 6
-    assert gone.faults == {"there is no flow F-1 any more": 6}
+    assert {(fault.request_id, fault.lead_id) for fault in gone.faults} == {
+        (one.request.request_id, one.lead_id) for one in kept
+    }
+    assert {fault.reason for fault in gone.faults} == {"there is no flow F-1 any more"}
 
 
 async def test_what_the_newest_version_rendered_goes_as_it_is_though_its_events_are_not_stored_yet(

@@ -28,6 +28,7 @@ def _row(lead: str, postback: str, outcome: str, reason: str, attempt: int, afte
     told: dict[str, Any] = {
         **{"logged_at": moment, "requested_at": _START, "outcome": outcome, "reason": reason},
         **{"lead_id": lead, "postback_id": postback, "event": "new", "request_id": id_, "attempt": attempt},
+        **{"response_status": 200 if attempt else None},
     }
     return Listed(**{**empty, **told})
 
@@ -107,6 +108,14 @@ _WRONG_ARRIVALS = {
 @pytest.mark.parametrize(("arrival", "told"), _WRONG_ARRIVALS.values(), ids=_WRONG_ARRIVALS)
 def test_arrivals_that_do_not_fit_their_rows_are_told(arrival: Arrival, told: str) -> None:
     assert told in " ".join(compare(_EXPECTED, _ROWS, _arrivals(**{"r-1": arrival})).wrong())
+
+
+def test_what_nobody_answered_may_have_arrived_or_not_but_not_more_often_than_it_was_sent() -> None:
+    unanswered = replace(_RETRY, response_status=None)
+    rows = [unanswered if row is _RETRY else row for row in _ROWS]
+    for times, wrong in ((1, 0), (2, 0), (3, 1), (0, 1)):
+        arrivals = _arrivals(**{"r-1": Arrival(_NAME, times=times, accepted=1)})
+        assert len(compare(_EXPECTED, rows, arrivals).wrong()) == wrong, times
 
 
 def test_what_failed_must_not_have_been_accepted() -> None:

@@ -202,7 +202,7 @@ _CONFIGS = _TOPICS.flow_configs.name
 _MISTAKES = {
     # 1. settings
     "a misspelt variable": _Mistake(
-        "settings", "warn", ["POSTBACKS_KAFAK"], ["name"],
+        "settings", "warn", ["POSTBACKS_KAFAK"], ["take it out"],
         _facts(machine=Machine(["POSTBACKS_KAFAK is no setting"], False, 50 * _GIB)),
     ),
     "dry run": _Mistake(
@@ -228,7 +228,7 @@ _MISTAKES = {
         _facts(kafka=KafkaAway([Broker("127.0.0.1:9092", "Connection refused")])),
     ),
     "Kafka wants a user": _Mistake(
-        "Kafka", "fail", ["does not answer", "SaslAuthenticationFailed"], ["POSTBACKS_KAFKA_SECURITY"],
+        "Kafka", "fail", ["cannot be talked to", "SaslAuthenticationFailed"], ["POSTBACKS_KAFKA_SECURITY"],
         _facts(kafka=KafkaAway([Broker("127.0.0.1:9092")], "SaslAuthenticationFailed")),
     ),
     "Kafka announces another address": _Mistake(
@@ -366,7 +366,7 @@ _MISTAKES = {
     ),
     "a topic made anew": _Mistake(
         "workers", "fail", ["role join has read", "offset 130", "ends at 100"],
-        ["kafka-consumer-groups.sh", "--group postbacks-join", "--to-earliest"],
+        ["Start its workers again"],
         _with_group("join", committed=130),
     ),
     # 6. clocks
@@ -498,6 +498,11 @@ _MISTAKES = {
         "receivers", "warn", ["track.er: 1 send of F-7/fb"], ["away"],
         _facts(clickhouse=_clickhouse(
             sendings=[Sending("track.er", "F-7", "fb", 0, 1, 0, "Connection refused")])),
+    ),
+    "a proxy that refuses": _Mistake(
+        "receivers", "fail", ["track.er: 9 sends of F-7/fb"], ["not the receiver", "POSTBACKS_PROXY"],
+        _facts(clickhouse=_clickhouse(sendings=[
+            Sending("track.er", "F-7", "fb", 0, 9, 0, "the proxy refused to connect: status 403")])),
     ),
     "a private address": _Mistake(
         "receivers", "fail", ["crm.local", "open internet"], ["POSTBACKS_ALLOW_NETWORKS"],

@@ -112,6 +112,17 @@ def test_the_known_values_are_those_handed_out_old_ones_too(tmp_path: Path) -> N
     assert secrets.known() == {"a1", "one", "two!"}
 
 
+def test_a_secret_that_changes_for_ever_is_not_remembered_for_ever(tmp_path: Path) -> None:
+    secrets = Secrets({"POSTBACKS_SECRET_A": "in use"}, tmp_path)
+    for number in range(1_100):
+        (tmp_path / "file").write_text(f"value {number}" + "!" * (number % 7))
+        assert secrets("a") == "in use"
+        assert secrets("file") == f"value {number}" + "!" * (number % 7)
+    assert len(secrets.known()) == 1_000
+    assert {"in use", "value 1099"} <= secrets.known()
+    assert "value 7" not in secrets.known()
+
+
 def test_no_value_shows_in_a_repr() -> None:
     secrets = Secrets({"POSTBACKS_SECRET_A": "hush"})
     secrets("a")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from importlib.metadata import version
 
+import msgspec
 import pytest
 
 from app.kit.secrets import Secrets
@@ -92,6 +93,19 @@ def test_the_id_goes_under_the_name_that_was_asked_for() -> None:
     delivery = Delivery(idempotency_header="Idempotency-Key")
     wire = put_together(request("https://t.example/", headers={"X": "1"}, delivery=delivery), _NONE, _AT_S)
     assert wire.headers == [("Host", "t.example"), ("X", "1"), ("Idempotency-Key", "r-1"), *_OURS]
+
+
+def test_a_retry_and_a_replay_carry_the_same_id_and_a_signature_of_their_own() -> None:
+    delivery = Delivery(idempotency_header="Idempotency-Key", sign_with="hook")
+    first = request("https://t.example/", delivery=delivery)
+    later = msgspec.structs.replace(first, attempts=5, replay=2, due_at=first.due_at + 9)
+    secrets = Secrets({"POSTBACKS_SECRET_HOOK": "key"})
+    one, other = (
+        dict(put_together(sent, secrets, at).headers) for sent, at in ((first, _AT_S), (later, _AT_S + 9))
+    )
+    assert {headers["Idempotency-Key"] for headers in (one, other)} == {"r-1"}
+    assert {headers["webhook-id"] for headers in (one, other)} == {"r-1"}
+    assert one["webhook-signature"] != other["webhook-signature"]
 
 
 def _signed(body: str | None, **environ: str) -> dict[str, str]:

@@ -231,6 +231,19 @@ def test_a_representation_of_settings_holds_no_password() -> None:
     assert not re.search("sesame|'open'", repr(settings))
 
 
+def test_the_passwords_among_the_settings_are_known() -> None:
+    settings = _load(
+        CLICKHOUSE="http://me:c%40h@ch:8123/db",
+        KAFKA_SECURITY="SASL_SSL",
+        KAFKA_USERNAME="me",
+        KAFKA_PASSWORD="ka",
+        PROXY="http://me:p%3Ax@proxy:3128",
+        VIEW_TOKEN="view",
+    )
+    assert settings.passwords == {"c@h", "ka", "p:x", "view"}
+    assert load(_W).passwords == frozenset()
+
+
 def test_sasl_and_tls_are_read_together() -> None:
     auth = _load(
         KAFKA_SECURITY="SASL_SSL",
