@@ -26,7 +26,7 @@ from app.kit.points import reach
 from app.messages.envelope import UNREADABLE, unpack
 from app.outbound.tiers import Tiers
 from app.settings import Settings
-from app.stream.kafka import client_options
+from app.stream.kafka import client_options, topic_names
 from app.stream.outbox import Outbox
 from app.topics import retries_prefix
 
@@ -68,7 +68,10 @@ class Mover:
 
     async def run(self, stopping: asyncio.Event) -> None:
         """Move until `stopping`, then leave the group. Raises `KafkaError` when Kafka refuses for good."""
+        self._delays_ms = self._tiers_of(await topic_names(self._settings))
+        # Given topics here, it waits until it knows their partitions: else it could be assigned none of them.
         consumer = AIOKafkaConsumer(
+            *self._delays_ms,
             **client_options(self._settings),
             group_id=f"{self._settings.prefix}-retries",
             enable_auto_commit=False,
@@ -81,8 +84,6 @@ class Mover:
         )
         await consumer.start()
         try:
-            self._delays_ms = self._tiers_of(await consumer.topics())
-            consumer.subscribe(list(self._delays_ms))
             while not stopping.is_set():
                 self._resume(consumer)
                 fetched = await consumer.getmany(timeout_ms=self._poll_ms())
@@ -91,9 +92,11 @@ class Mover:
             await consumer.stop()
 
     def _tiers_of(self, topics: set[str]) -> dict[str, int]:
+        """The delays of the tiers: those of the settings, and those among the broker's `topics`."""
         prefix = retries_prefix(self._settings.prefix)
         found = {name: delay_ms(name.removeprefix(prefix)) for name in topics if name.startswith(prefix)}
-        return {name: delay for name, delay in found.items() if delay is not None}
+        old = {name: delay for name, delay in found.items() if delay is not None}
+        return old | {tier.topic.name: tier.delay_ms for tier in self._settings.topics.retries}
 
     def _poll_ms(self) -> int:
         now = now_ms()

@@ -103,3 +103,13 @@ def new_reader(settings: Settings) -> AIOKafkaConsumer:
 def new_admin(settings: Settings) -> AIOKafkaAdminClient:
     """A client for topics and their settings."""
     return AIOKafkaAdminClient(**client_options(settings), request_timeout_ms=30_000)
+
+
+async def topic_names(settings: Settings) -> set[str]:
+    """The names of all topics that the broker tells of. Raises `KafkaError`."""
+    admin = new_admin(settings)
+    await admin.start()
+    try:
+        return set(await admin.list_topics())
+    finally:
+        await admin.close()

@@ -5,17 +5,19 @@ The partition count is chosen once, because lead ids are hashed over it: a chang
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from typing import Any
 
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
-from aiokafka.errors import IncompatibleBrokerVersion
+from aiokafka.errors import IncompatibleBrokerVersion, TopicAlreadyExistsError
 
 from app.settings import Settings
 from app.stream.kafka import new_admin
 from app.topics import Topic
 
+_LOOK_S = 0.1
 _SET_ON_THE_TOPIC = 1  # config source DYNAMIC_TOPIC_CONFIG
 
 
@@ -36,6 +38,7 @@ async def migrate_topics(settings: Settings) -> list[str]:
         found = await _partitions(admin, wanted)
         _refuse_other_counts(wanted, found)
         done = await _create(admin, [t for t in wanted if t.name not in found], settings.replication)
+        await _all_told(admin, wanted)
         return done + await _adjust(admin, [t for t in wanted if t.name in found])
     finally:
         await admin.close()
@@ -53,6 +56,14 @@ async def check_topics(settings: Settings, topics: Sequence[Topic] = ()) -> None
     _refuse_other_counts(wanted, found)
     if missing := [topic.name for topic in wanted if topic.name not in found]:
         raise TopicFault(f"topic {missing[0]} is missing ({len(missing)} in all): run postbacks migrate")
+
+
+async def _all_told(admin: AIOKafkaAdminClient, wanted: list[Topic]) -> None:
+    """Wait until the broker tells of what it made, so that a worker may start next."""
+    while True:
+        if len(await _partitions(admin, wanted)) == len(wanted):
+            return
+        await asyncio.sleep(_LOOK_S)
 
 
 async def _partitions(admin: AIOKafkaAdminClient, wanted: list[Topic]) -> dict[str, int]:
@@ -78,10 +89,11 @@ async def _create(admin: AIOKafkaAdminClient, topics: list[Topic], replication: 
     answer = await admin.create_topics(
         [NewTopic(t.name, t.partitions, replication, topic_configs=t.settings()) for t in topics]
     )
+    known = {name for name, code, _ in answer.topic_errors if code == TopicAlreadyExistsError.errno}
     for name, code, message in answer.topic_errors:
-        if code:
+        if code and name not in known:  # another migrate was quicker, or the broker had not yet told of it
             raise TopicFault(f"topic {name} cannot be made: {message or f'Kafka error {code}'}")
-    return [f"topic {t.name} made, {t.partitions} partitions" for t in topics]
+    return [f"topic {t.name} made, {t.partitions} partitions" for t in topics if t.name not in known]
 
 
 async def _adjust(admin: AIOKafkaAdminClient, topics: list[Topic]) -> list[str]:

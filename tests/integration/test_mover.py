@@ -41,8 +41,9 @@ async def moving(settings: Settings) -> AsyncIterator[AIOKafkaProducer]:
         yield producer
     finally:
         stopping.set()
-        await running
+        await asyncio.gather(running, return_exceptions=True)
         await producer.stop()
+        running.result()
 
 
 def _value(name: str, due_at: int) -> bytes:
