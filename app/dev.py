@@ -76,7 +76,7 @@ async def at_home(settings: Settings, *, flows: Path | None = None) -> AsyncIter
     `StartFault` when it cannot start, and as `Work.running` when the stop fails.
     """
     async with AsyncExitStack() as stack:
-        stack.enter_context(_held(settings.data_dir))
+        stack.enter_context(home.hold(settings.data_dir))
         settings = replace(settings, web_port=_web_port(settings))
         folder = _emptied(settings.data_dir / "dev")
         kafka, kafka_child = await stack.enter_async_context(broker.start())
@@ -112,18 +112,6 @@ async def at_home(settings: Settings, *, flows: Path | None = None) -> AsyncIter
         await here.during(_ready(work.waits_for))
         stack.enter_context(_announced(settings.data_dir, here.settings))
         yield here
-
-
-@contextmanager
-def _held(data_dir: Path) -> Iterator[None]:
-    try:
-        with home.hold(data_dir):
-            yield
-    except home.Held as held:
-        raise StartFault(
-            f"another dev runs in {data_dir} (process {held}): stop it, or give this one another "
-            "folder with POSTBACKS_DATA_DIR"
-        ) from None
 
 
 def _emptied(folder: Path) -> Path:

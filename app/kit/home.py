@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import IO
 
 from app.kit.dotenv import read_dotenv
+from app.kit.process import StartFault
 
 FILE = "dev.env"
 _LOCK = "dev.lock"
@@ -21,31 +22,34 @@ _TRIES = 10  # whoever looks whether the lock is held holds it for a moment
 _TRY_S = 0.05
 
 
-class Held(Exception):
-    """Another `dev` holds the data directory; the text is its process id."""
-
-
 @contextmanager
 def hold(data_dir: Path) -> Iterator[None]:
-    """Hold a data directory as the one `dev` in it. Raises `Held`, and `OSError` for one that is unfit."""
-    data_dir.mkdir(parents=True, exist_ok=True)
-    with (data_dir / _LOCK).open("a+") as handle:
-        _take(handle)
+    """Hold a data directory as the one `dev` in it. Raises `StartFault`."""
+    try:
+        data_dir.mkdir(parents=True, exist_ok=True)
+        handle = (data_dir / _LOCK).open("a+")
+    except OSError as error:
+        raise StartFault(f"cannot write to {data_dir} ({error.strerror}): set POSTBACKS_DATA_DIR") from error
+    with handle:
+        _take(handle, data_dir)
         handle.truncate(0)
         handle.write(str(os.getpid()))
         handle.flush()
-        remove(data_dir)  # of one that is gone
+        remove(data_dir)  # what one that is gone has left
         yield
 
 
-def _take(handle: IO[str]) -> None:
+def _take(handle: IO[str], data_dir: Path) -> None:
     for _ in range(_TRIES):
         try:
             return flock(handle, LOCK_EX | LOCK_NB)
         except OSError:
             time.sleep(_TRY_S)
     handle.seek(0)
-    raise Held(handle.read(20))
+    raise StartFault(
+        f"another dev runs in {data_dir} (process {handle.read(20)}): stop it, or give this one another "
+        "folder with POSTBACKS_DATA_DIR"
+    )
 
 
 def write(data_dir: Path, environ: Mapping[str, str]) -> None:
