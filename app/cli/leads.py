@@ -80,13 +80,15 @@ def _opened(file: Path) -> Iterator[IO[bytes]]:
 def _checked(file: Path, lines: Iterable[bytes]) -> tuple[int, int]:
     """How many lines are sound and how many wrong; the first wrong ones are told."""
     good = bad = 0
-    for line in read_lines(lines):
-        if isinstance(line, EventLine):
-            good += 1
-            continue
-        bad += 1
-        if bad <= _MOST_TOLD:
-            print(f"postbacks: {file}:{line.number}: {line.fault}", file=sys.stderr)
+    with progress("checking", None) as tell:
+        for line in read_lines(lines):
+            tell(good + bad)
+            if isinstance(line, EventLine):
+                good += 1
+                continue
+            bad += 1
+            if bad <= _MOST_TOLD:
+                print(f"postbacks: {file}:{line.number}: {line.fault}", file=sys.stderr)
     if bad > _MOST_TOLD:
         print(f"postbacks: {file}: and {bad - _MOST_TOLD} more", file=sys.stderr)
     return good, bad

@@ -33,7 +33,7 @@ def _plain(value: object) -> float:
 
 
 @contextmanager
-def progress(what: str, total: int) -> Iterator[Callable[[int], None]]:
+def progress(what: str, total: int | None) -> Iterator[Callable[[int], None]]:
     """A bar on standard error, where that is a terminal; yields what moves it to a count."""
     if not sys.stderr.isatty():
         yield lambda _: None

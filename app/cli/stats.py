@@ -26,8 +26,11 @@ from app.queries.rows import Counted
 from app.queries.stats import GROUPS
 from app.queries.stats import stats as ask_stats
 
-_RANKS = {"p99 ms": 6, "p50 ms": 5, "sends": 4, "p95 ms": 3, "rows": 2}
-"""Which columns a narrow terminal can do without, the highest first."""
+_BY_IMPORTANCE = (
+    *("delivered", "failed", "retrying", "skipped", "rows", "rejected", "parked", "blocked", "discarded"),
+    *("p95 ms", "sends", "p50 ms", "p99 ms"),
+)
+"""Of these a narrow terminal leaves out the last ones."""
 
 
 def stats(
@@ -64,8 +67,10 @@ def stats(
 def _print_table(groups: list[str], rows: list[Counted]) -> None:
     counts = [*("rows", "sends"), *OUTCOMES]
     quantiles = {"p50 ms": "duration_p50_ms", "p95 ms": "duration_p95_ms", "p99 ms": "duration_p99_ms"}
-    columns = [Column(name, least=8) for name in groups]
-    columns += [Column(name, rank=_RANKS.get(name, 1), right=True) for name in (*counts, *quantiles)]
+    columns = [Column(name, least=0 if name in ("hour", "day") else 8) for name in groups]
+    columns += [
+        Column(name, rank=_BY_IMPORTANCE.index(name) + 1, right=True) for name in (*counts, *quantiles)
+    ]
     print_table(
         columns,
         [

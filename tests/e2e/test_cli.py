@@ -204,6 +204,12 @@ def test_lint_says_what_is_refused_and_what_is_doubtful(shell: Shell) -> None:
     assert json.loads(done.stdout).keys() == {"file", "kind", "place", "text"}
 
 
+def test_an_output_that_cannot_hold_a_character_shows_it_by_its_escape(shell: Shell) -> None:
+    done = shell.run("flows", "lint", "-", stdin='{"flow_id": "F", "ключ": 1}', PYTHONIOENCODING="ascii")
+    assert done.returncode == 2
+    assert r"\u043a\u043b\u044e\u0447" in done.stdout
+
+
 @pytest.mark.parametrize("text", ["", "[", "[]", "null", "\ufeff{}", "{}", '{"flow_id": 7}', "[" * 100_000])
 def test_lint_refuses_what_is_no_flow(shell: Shell, text: str) -> None:
     done = shell.run("flows", "lint", "-", stdin=text)
