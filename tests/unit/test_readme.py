@@ -85,7 +85,7 @@ def test_every_command_and_option_exists(words: list[str]) -> None:
     command: Any = typer.main.get_command(app)
     while words and words[0] in FLAGS:
         words = words[2:]
-    while words and (below := getattr(command, "commands", None)):
+    while words and not words[0].startswith("-") and (below := getattr(command, "commands", None)):
         assert words[0] in below, f"there is no command {words[0]}"
         command, words = below[words[0]], words[1:]
     if not command.context_settings.get(
