@@ -23,6 +23,7 @@ from app.cli.leads import leads_app
 from app.cli.logs import logs_app
 from app.cli.parking import discard, park, release
 from app.cli.printing import JsonOption, print_json
+from app.cli.replay import replay
 from app.cli.schema import schema
 from app.cli.stats import stats
 from app.cli.testsend import send_for_test
@@ -217,7 +218,7 @@ def embedded_broker(context: typer.Context) -> None:
 
 
 app.command("test-send")(send_for_test)
-for _command in (dev, demo, doctor, park, release, discard, stats):
+for _command in (dev, demo, doctor, park, release, discard, replay, stats):
     app.command()(_command)
 app.command()(schema)
 

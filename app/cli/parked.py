@@ -18,19 +18,16 @@ from app.cli.clickhouse import clickhouse_failures_told
 from app.cli.ending import confirm, fail, run_async, settings_told
 from app.cli.flows import read_flows
 from app.cli.printing import console, print_json, visible
-from app.cli.rerender import Rerender
-from app.flows.config import FlowFault, parse
-from app.flows.flow import Flow
+from app.cli.rerender import Rerender, parsed, rerender_for
 from app.kit.clock import now_ms
 from app.kit.secrets import Secrets
-from app.log.writer import connect
 from app.messages.request import Request
 from app.outbound.attempt import Rows
 from app.outbound.kept import Kept, release_order
 from app.outbound.policy import overdue
 from app.outbound.release import ParkedPostback, Progress, Release, Released
 from app.outbound.release import discard as discard_kept
-from app.settings import Settings, environment
+from app.settings import Settings
 from app.stream.migrate import check_topics
 from app.templates.names import nearest
 
@@ -73,7 +70,7 @@ def release(asked: Asked, rate_per_s: float, rerender: bool) -> None:
         if not parked.is_parked and not count:
             return
         async with AsyncExitStack() as stack:
-            rewrite = await _rerender(settings, stack) if rerender else None
+            rewrite = await rerender_for(settings, stack) if rerender else None
             if rewrite is not None:
                 await _preview(rewrite, parked, asked)
             takes_s = ceil(count / rate_per_s)
@@ -186,28 +183,11 @@ async def _need_postback(settings: Settings, asked: Asked) -> None:
     kept = (await read_flows(settings)).get(asked.flow_id)
     if kept is None:
         fail(f"there is no flow {asked.flow_id!r}; postbacks flows list names them")
-    flow = _parsed(asked.flow_id, *kept)
+    flow = parsed(asked.flow_id, *kept)
     known = [one.id for one in flow.postbacks] if flow is not None else [asked.postback_id]
     if asked.postback_id not in known:
         near = nearest(asked.postback_id, known) if known else "none"
         fail(f"flow {asked.flow_id} has no postback {asked.postback_id!r}; did you mean {near}?")
-
-
-def _parsed(flow_id: str, config: bytes, version: int) -> Flow | None:
-    """The flow; None for a broken one, which is named."""
-    try:
-        return parse(config, version=version)
-    except FlowFault as fault:
-        print(f"postbacks: warning: flow {flow_id} cannot be read: {fault}", file=sys.stderr)
-        return None
-
-
-async def _rerender(settings: Settings, stack: AsyncExitStack) -> Rerender:
-    client = await connect(settings.clickhouse)
-    stack.push_async_callback(client.close)
-    configs = await read_flows(settings)
-    flows = {key: flow for key, kept in configs.items() if (flow := _parsed(key, *kept)) is not None}
-    return Rerender(settings, flows, Secrets(environment(), settings.secrets_dir), client)
 
 
 async def _preview(rewrite: Rerender, parked: ParkedPostback, asked: Asked) -> None:

@@ -1,26 +1,32 @@
-"""Kept requests rendered anew by their flow as it is now, and how that differs from what was kept."""
+"""Requests rendered anew by their flow as it is now, and how that differs from what they were."""
 
 from __future__ import annotations
 
 import secrets as randomness
+import sys
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
 from difflib import ndiff
 from typing import Any, NamedTuple
 
 import msgspec
 
 from app.cli.clickhouse import MAX_EXECUTION_S
+from app.cli.flows import read_flows
+from app.flows.config import FlowFault, parse
 from app.flows.flow import Flow
-from app.join.again import CannotRender, render_again, wanted
+from app.join.again import CannotRender, Wanted, render_again, wanted
 from app.join.build import Source, Terms
 from app.kit.clock import now_ms
 from app.kit.secrets import Secrets
+from app.log.writer import connect
 from app.messages.request import Request
 from app.outbound.kept import Kept
 from app.outbound.mask import shown
 from app.queries.leads import events_of_leads
 from app.queries.story import StoredEvent
-from app.settings import Settings
+from app.settings import Settings, environment
 from app.topics import DAY_MS
 
 _MOST_DIFFERENCES = 3
@@ -36,8 +42,18 @@ class Fault(NamedTuple):
     reason: str
 
 
+@dataclass(frozen=True, slots=True)
+class ToRender:
+    """A request to render: what names it, its partition, and what was rendered before, if that is there."""
+
+    request_id: str
+    wanted: Wanted
+    partition: int
+    old: Request | None
+
+
 class Rerender:
-    """Renders kept requests anew. `faults` names those that stay and why, `differences` are the first few.
+    """Renders requests anew. `faults` names those that it cannot, `differences` are the first few.
 
     What was rendered by the flow's newest version is sent as it is. `client` asks ClickHouse for the leads'
     events.
@@ -61,17 +77,22 @@ class Rerender:
 
     async def __call__(self, kept: Sequence[Kept]) -> list[Request | None]:
         """The requests anew, None for one that cannot be rendered. Raises clickhouse-connect's errors."""
-        leads = {one.lead_id for one in kept}
+        requests = [one.request for one in kept]
+        pairs = zip(kept, requests, strict=True)
+        return await self.render([ToRender(r.request_id, wanted(r), one.partition, r) for one, r in pairs])
+
+    async def render(self, asked: Sequence[ToRender]) -> list[Request | None]:
+        """Likewise, also for those that were never rendered."""
+        leads = {one.wanted.lead_id for one in asked}
         events = await events_of_leads(self._client, leads, max_execution_s=MAX_EXECUTION_S)
         found: list[Request | None] = []
-        for one in kept:
-            of_lead = (
-                self._source(event) for event in events[one.lead_id] if event.partition == one.partition
-            )
+        for one in asked:
+            lead_id = one.wanted.lead_id
+            of_lead = (self._source(event) for event in events[lead_id] if event.partition == one.partition)
             try:
-                found.append(self._anew(one.request, of_lead))
+                found.append(self._anew(one, of_lead))
             except CannotRender as fault:
-                self.faults.append(Fault(one.request.request_id, one.lead_id, str(fault)))
+                self.faults.append(Fault(one.request_id, lead_id, str(fault)))
                 found.append(None)
         return found
 
@@ -79,11 +100,14 @@ class Rerender:
         topic, at_ms = self._settings.topics.lead_events.name, round(event.recorded_at.timestamp() * 1000)
         return Source(topic, event.partition, event.offset, at_ms, None, event.value)
 
-    def _anew(self, old: Request, events: Iterator[Source]) -> Request:
-        flow = self._flows.get(old.origin.flow_id)
-        if flow is not None and flow.version == old.origin.flow_version:
+    def _anew(self, asked: ToRender, events: Iterator[Source]) -> Request:
+        old = asked.old
+        flow = self._flows.get(asked.wanted.flow_id)
+        if old is not None and flow is not None and flow.version == old.origin.flow_version:
             return old
-        new = render_again(wanted(old), events, self._terms, now_ms())
+        new = render_again(asked.wanted, events, self._terms, now_ms())
+        if old is None:
+            return new
         made = msgspec.structs.replace(old, **{name: getattr(new, name) for name in _RENDERED})
         self._compare(old, made)
         return made
@@ -103,3 +127,21 @@ def lines_of(request: Request) -> list[str]:
     seen = shown(request)
     headers = [f"{name}: {value}" for name, value in seen.headers.items()]
     return [f"{request.method} {seen.url}", *headers, *([seen.body] if seen.body else [])]
+
+
+def parsed(flow_id: str, config: bytes, version: int) -> Flow | None:
+    """The flow; None for a broken one, which is named."""
+    try:
+        return parse(config, version=version)
+    except FlowFault as fault:
+        print(f"postbacks: warning: flow {flow_id} cannot be read: {fault}", file=sys.stderr)
+        return None
+
+
+async def rerender_for(settings: Settings, stack: AsyncExitStack) -> Rerender:
+    """Renders by the flows that Kafka has now; `stack` closes what it needs. Raises `KafkaError`."""
+    client = await connect(settings.clickhouse)
+    stack.push_async_callback(client.close)
+    configs = await read_flows(settings)
+    flows = {key: flow for key, kept in configs.items() if (flow := parsed(key, *kept)) is not None}
+    return Rerender(settings, flows, Secrets(environment(), settings.secrets_dir), client)

@@ -102,6 +102,6 @@ def _wait_ms(request: Request, judgement: Judgement, attempt: int, retry_after_m
 def overdue(request: Request, now_ms: int) -> str | None:
     """Why `request` may not be sent at `now_ms` any more; None while it may."""
     limit_s = request.delivery.deadline_s
-    if now_ms <= request.origin.occurred_at + limit_s * 1000:
+    if request.ignore_deadline or now_ms <= request.origin.occurred_at + limit_s * 1000:
         return None
     return f"past the deadline of {limit_s:g} s after the event"

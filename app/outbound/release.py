@@ -22,6 +22,7 @@ import msgspec
 from aiokafka import TopicPartition
 
 from app.kit.clock import now_ms
+from app.kit.pace import Pace
 from app.kit.points import reach
 from app.messages.record import Address, LogRecord
 from app.messages.request import Request
@@ -172,7 +173,7 @@ class Release:
         self._let_go: dict[Place, int] = {}  # → offset of the kept record
         self._stay: set[Place] = set()
         self._released = 0
-        self._next_s = 0.0
+        self._pace = Pace(rate_per_s)
 
     async def run(self) -> Released:
         """Release all that is kept and turn the state active. Raises `KafkaError`; may be run again."""
@@ -220,7 +221,7 @@ class Release:
             if request is None:
                 self._stay.add(one.place)
                 continue
-            await self._turn()
+            await self._pace.turn()
             self._refuse_anew()
             value = msgspec.structs.replace(request, due_at=now_ms(), released=self._from)
             acks.append(
@@ -230,13 +231,6 @@ class Release:
             self._released += 1
         await asyncio.gather(*acks)
         reach("release: let go")
-
-    async def _turn(self) -> None:
-        """Wait for the next turn at the rate."""
-        now_s = asyncio.get_running_loop().time()
-        self._next_s = max(self._next_s, now_s)
-        await asyncio.sleep(self._next_s - now_s)
-        self._next_s += 1 / self._rate_per_s
 
     def _refuse_anew(self) -> None:
         state = self._parked.state
