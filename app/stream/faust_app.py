@@ -36,6 +36,7 @@ class LedgerConsumer(driver.Consumer):
         super().__init__(*args, **kwargs)
         self._released: dict[Any, int] = {}
         self._revokes = 0
+        self._beginning: set[Any] = set()  # streams of which nothing was handed out since they began
         self._begun_after = -1  # the revoke after which the streams began at their committed offsets
 
     def release(self, tp: Any, offset: int) -> None:
@@ -70,7 +71,12 @@ class LedgerConsumer(driver.Consumer):
         if self._begun_after != self._revokes and not self.app.rebalancing:
             await self._begin_at_committed()
         async for tp, message in super().getmany(timeout):
-            if self._begun_after == self._revokes or self._is_changelog_tp(tp):
+            if self._is_changelog_tp(tp):
+                yield tp, message
+            elif self._begun_after == self._revokes:
+                if tp in self._beginning:
+                    self._beginning.discard(tp)
+                    self._check_begin(tp, message.offset)
                 yield tp, message
 
     async def _begin_at_committed(self) -> None:
@@ -79,27 +85,30 @@ class LedgerConsumer(driver.Consumer):
         try:
             if streams:  # a worker beyond the number of partitions has none
                 await self.perform_seek()
-            ends = await self.highwaters(*streams) if streams else {}
             for tp in streams:
-                read = self._read_offset[tp]
-                if read is None or self._is_beyond(tp, read, ends[tp]):
-                    await self.seek(tp, 0)  # from the beginning, or what is left of it
+                if self._read_offset[tp] is None:
+                    await self.seek(tp, 0)  # never committed: from the beginning, or what is left of it
         except IllegalStateError:
             return  # the next rebalance came first
+        self._beginning = set(streams)
         self._begun_after = revokes
 
-    def _is_beyond(self, tp: Any, committed: int, end: int) -> bool:
-        """Whether a partition ends before its committed offset. Faust would pass over all up to there."""
-        if committed <= end:
-            return False
+    def _check_begin(self, tp: Any, offset: int) -> None:
+        """Take a first record before the committed offset: Faust would pass over all up to there.
+
+        So begins a partition whose topic was made anew, and one that lost its end with its leader.
+        """
+        committed = self._read_offset[tp]
+        if committed is None or offset >= committed:
+            return
+        self._read_offset[tp] = self._committed_offset[tp] = None
         logger().error(
-            "committed offset beyond the end: the topic was made anew, it is read from its beginning",
+            "the committed offset is beyond the end: the topic was made anew, it is read from its beginning",
             topic=tp.topic,
             partition=tp.partition,
             committed=committed,
-            end=end,
+            first=offset,
         )
-        return True
 
     async def on_partitions_revoked(self, revoked: Any) -> None:
         """Hand over: `quiesce` and commit inside, then forget what was released."""

@@ -99,6 +99,12 @@ async def test_a_topic_made_anew_is_read_from_its_beginning_and_named(
         worker = await made.start().ready()
         await until(lambda: made.rows("lead_id", "outcome = 'delivered'", n=20), "all delivered")
         assert worker.log.read_text().count("the topic was made anew") == 2
+        assert await worker.stop() == 0, worker.tail()
+        again = await made.start().ready()  # what was done is committed, though below the offset of before
+        await made.send(*lead_events(["L-last"]))
+        await until(lambda: made.rows("lead_id", "outcome = 'delivered'", n=21), "all delivered")
+        assert len(receiver.requests) == 21
+        assert "made anew" not in again.log.read_text()
 
 
 async def _commit(made: Installation, group: str, topic: str, offset: int) -> None:
