@@ -7,7 +7,7 @@
    of the file are dropped. A changed file is read again at its next use, also behind the symbolic links
    that Kubernetes swaps.
 
-A value that is empty or all white space is no value. Values are never part of a `repr`.
+A value that is empty, all white space or over 8 KiB is no value. Values are never part of a `repr`.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 PREFIX = "POSTBACKS_SECRET_"
-MAX_FILE_BYTES = 64 * 1024
+MAX_BYTES = 8 * 1024
 _MOST_KNOWN = 1000
 
 _Stamp = tuple[int, int, int]
@@ -35,9 +35,9 @@ class Secrets:
         self._known: frozenset[str] = frozenset()
 
     def __call__(self, name: str) -> str | None:
-        """The value of the secret `name`; None when it is not set, empty, or its file is not readable."""
+        """The value of the secret `name`; None when it is not set, no value, or its file is not readable."""
         for value in self._places(name):
-            if value is not None and value.strip():
+            if value is not None and value.strip() and len(value) <= MAX_BYTES:
                 self._note(value)
                 return value
         return None
@@ -85,7 +85,7 @@ class Secrets:
 def _read(path: Path) -> str | None:
     try:
         with path.open("rb") as file:
-            content = file.read(MAX_FILE_BYTES + 1)
-        return content.decode().rstrip("\r\n") if len(content) <= MAX_FILE_BYTES else None
+            content = file.read(MAX_BYTES + 1)
+        return content.decode().rstrip("\r\n") if len(content) <= MAX_BYTES else None
     except (OSError, ValueError):
         return None

@@ -23,6 +23,7 @@ import functools
 import re
 import socket
 import ssl
+from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -41,6 +42,7 @@ from app.outbound.tunnel import Proxy, ProxyFault, ProxyRefused
 KEEP_ALIVE_S = 4.0
 NAME_THREADS = 32
 MAX_WIRE_BYTES = 2**20  # of one answer: its head, and its body with what frames it
+_MOST_ADDRESSES = 4  # of each family
 _MOST_HEADS = 16  # of one answer, its interim ones (1xx) included
 _head_end = re.compile(rb"\n\r?\n")
 
@@ -87,9 +89,9 @@ class Pool(aiohttp.TCPConnector):
     async def _resolve_host(
         self, host: str, port: int, traces: Sequence[Any] | None = None
     ) -> list[ResolveResult]:
-        """The addresses of a name. What only resembles an address, such as `127.1`, is refused like one."""
+        """Some addresses of a name. What only resembles an address, such as `127.1`, is refused like one."""
         try:
-            return await super()._resolve_host(host, port, traces)
+            return _few(await super()._resolve_host(host, port, traces))
         except aiohttp.InvalidUrlClientError:
             raise refused(host, "no address in its usual spelling") from None
 
@@ -184,6 +186,17 @@ class Pool(aiohttp.TCPConnector):
             if secured is None:
                 transport.abort()
         return secured
+
+
+def _few(found: list[ResolveResult]) -> list[ResolveResult]:
+    """The first addresses of each family: a name with a thousand would have us knock at each in one send."""
+    seen: Counter[bool] = Counter()
+    kept = []
+    for one in found:
+        seen[":" in one["host"]] += 1
+        if seen[":" in one["host"]] <= _MOST_ADDRESSES:
+            kept.append(one)
+    return kept
 
 
 class Flooded(aiohttp.ClientPayloadError):

@@ -67,15 +67,15 @@ class Hiding:
         values = {*secrets.known(), *_filtered(request, secrets), *_keys(request, secrets)}
         if self._masks_tokens:
             values.update(_tokens(request))
-        self._values = to_hide(frozenset(values))
+        self._forms = to_hide(frozenset(values))
 
     def text(self, text: str) -> str:
         """The text without any of them."""
-        return hide(text, self._values)
+        return hide(text, self._forms)
 
     def cut_text(self, text: str) -> str:
         """The same for a text that was cut off: what may be the first half of one goes as well."""
-        return hide_cut(text, self._values)
+        return hide_cut(text, self._forms)
 
     def link(self, link: str) -> str:
         """A link that came back: its own tokens are masked too."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Callable
+from hashlib import sha256
 from html import escape
 from urllib.parse import quote, quote_plus
 
@@ -65,3 +66,28 @@ def test_what_holds_no_value_stays_as_it_is() -> None:
 def test_half_a_value_at_the_end_goes_as_well_in_base64_too() -> None:
     coded = base64.b64encode(f"x:{_VALUE}".encode()).decode()
     assert hide_cut(f"got {coded[:12]}", _FORMS) == "got eDp•••"
+
+
+_DIGESTS = [sha256(bytes([number])).hexdigest() for number in range(40)]
+_STRANGE = str.maketrans("0123456789abcdef", 'ї&%/"é🙂<> \n+漢\\?x')
+
+
+@pytest.mark.parametrize("value", ["\n".join(_DIGESTS), "".join(_DIGESTS[:16]).translate(_STRANGE)])
+def test_a_long_value_is_hidden_whole_and_in_its_parts(value: str) -> None:
+    forms = to_hide(frozenset({value}))
+    for written in (value, json.dumps(value)[1:-1], quote(value), value.encode().hex()):
+        assert hide(f"[{written}]", forms) == "[•••]"
+    coded = hide(f"[{base64.b64encode(value.encode()).decode()}]", forms)
+    assert len(coded) <= len("[•••A==]")
+    cut = hide_cut(f"[{json.dumps(value)[1 : len(value) // 2]}", forms)
+    assert len(cut) <= len("[••••••")
+    assert hide_cut("x" * 60_000, forms) == "x" * 60_000
+
+
+def test_a_value_is_found_at_the_end_of_a_text_that_repeats_its_beginning() -> None:
+    forms = to_hide(frozenset({"aaaaaaab"}))
+    assert hide_cut("aaaaaaaaaaaaaab aaaaaaa", forms).endswith("••• •••")
+
+
+def test_values_that_overlap_go_both() -> None:
+    assert hide("(first-second-third)", to_hide(frozenset({"first-second", "second-third"}))) == "(•••)"

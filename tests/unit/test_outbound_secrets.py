@@ -90,7 +90,7 @@ def test_a_name_never_leads_out_of_the_folder(name: str, tmp_path: Path) -> None
 
 def test_a_file_that_is_no_text_or_too_large_is_no_secret(tmp_path: Path) -> None:
     (tmp_path / "binary").write_bytes(b"\xff\xfe")
-    (tmp_path / "large").write_bytes(b"x" * (64 * 1024 + 1))
+    (tmp_path / "large").write_bytes(b"x" * (8 * 1024 + 1))
     secrets = Secrets({}, tmp_path)
     assert secrets("binary") is None
     assert secrets("large") is None
