@@ -29,6 +29,7 @@ _SHELL_FILES = {
     "newest.py",
     "parked.py",
     "release.py",
+    "replay.py",
     "migrate.py",
 }
 _MODULES = sorted(_APP.rglob("*.py"))
