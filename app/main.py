@@ -31,7 +31,7 @@ from app.settings import Settings
 from app.stream.faust_app import RoleApp, new_app
 from app.stream.kafka import new_producer
 from app.stream.migrate import check_topics
-from app.stream.watchdog import Watchdog
+from app.stream.watchdog import Reading, Watchdog
 from app.web.server import is_loopback, listen, new_server
 
 _LEAVE_S = 3.0  # beyond stop_timeout_s, for Faust and Kafka; a container's grace must be longer than both
@@ -46,6 +46,10 @@ class Role(Protocol):
 
     def jobs(self, stopping: asyncio.Event) -> Sequence[Coroutine[Any, Any, None]]:
         """What runs beside Faust; a job that raises, or ends before `stopping`, ends the process."""
+        ...
+
+    def reads(self) -> Sequence[Reading]:
+        """Its consumers, which the watchdog looks at."""
         ...
 
     def waits_for(self) -> list[str]:

@@ -43,6 +43,7 @@ from app.stream.intake import Intake, Taken, Window
 from app.stream.outbox import Outbox
 from app.stream.reject import Rejected, reject
 from app.stream.table import PartitionTable
+from app.stream.watchdog import Reading
 from app.stream.whole import WholeTable
 from app.topics import DAY_MS
 
@@ -87,6 +88,10 @@ class Join:
     def jobs(self, stopping: asyncio.Event) -> Sequence[Coroutine[Any, Any, None]]:
         """Following the flows; folding."""
         return (self._flows.follow(), self._run())
+
+    def reads(self) -> Sequence[Reading]:
+        """Its stream."""
+        return (self.app,)
 
     def waits_for(self) -> list[str]:
         """Until the flows are read, the partitions assigned and their leads recovered."""

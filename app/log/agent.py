@@ -26,6 +26,7 @@ from app.settings import Settings
 from app.stream.faust_app import RoleApp, raw_topic
 from app.stream.intake import Intake, Taken, Window
 from app.stream.reject import Rejected, reject
+from app.stream.watchdog import Reading
 
 _WINDOW = Window(values=50_000, bytes=64 * 1024 * 1024)
 _CATCH_UP_S = 0.05
@@ -65,6 +66,10 @@ class Log:
     def jobs(self, stopping: asyncio.Event) -> Sequence[Coroutine[Any, Any, None]]:
         """Reading and inserting."""
         return (self._run(),)
+
+    def reads(self) -> Sequence[Reading]:
+        """Its streams."""
+        return (self.app,)
 
     def waits_for(self) -> list[str]:
         """Until it has its partitions and ClickHouse answers."""

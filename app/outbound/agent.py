@@ -47,6 +47,7 @@ from app.stream.intake import Intake, Taken, Window
 from app.stream.outbox import Outbox
 from app.stream.reject import Rejected, reject
 from app.stream.table import PartitionTable
+from app.stream.watchdog import Reading
 
 _WINDOW = Window(values=50_000, bytes=64 * 1024 * 1024)
 
@@ -105,6 +106,10 @@ class Outbound:
     def jobs(self, stopping: asyncio.Event) -> Sequence[Coroutine[Any, Any, None]]:
         """Following the states; taking and sending; moving what is due, until `stopping`."""
         return (self._parking.follow(), self._run(), self._mover.run(stopping))
+
+    def reads(self) -> Sequence[Reading]:
+        """Requests, and what waits in the tiers."""
+        return (self.app, self._mover)
 
     def waits_for(self) -> list[str]:
         """Until the states are read, and it has partitions or knows that it has none."""
@@ -329,6 +334,8 @@ class Outbound:
 
     async def _delay(self, item: Item, at_ms: int) -> None:
         """Let a request that is not due wait, without an attempt or a row; one that will be late fails."""
+        if self._is_given_up(item.taken) or self._is_repeat(item):
+            return
         request = item.request
         if (late := overdue(request, request.due_at)) is not None:
             EXHAUSTED.labels("deadline").inc()

@@ -10,6 +10,7 @@ Tiers that the settings do not name any more are emptied like the others.
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
@@ -63,8 +64,11 @@ class Mover:
         self._producer = producer
         self._tiers = tiers
         self._requests = Outbox(producer, settings.topics.requests.name)
+        self.finished: Counter[TopicPartition] = Counter()  # records moved on
+        self._consumer: AIOKafkaConsumer | None = None
         self._delays_ms: dict[str, int] = {}  # by topic
         self._heads: dict[TopicPartition, _Head] = {}
+        self._moving: dict[TopicPartition, int] = {}  # by partition, the first that is on its way
 
     async def run(self, stopping: asyncio.Event) -> None:
         """Move until `stopping`, then leave the group. Raises `KafkaError` when Kafka refuses for good."""
@@ -83,13 +87,28 @@ class Mover:
             max_partition_fetch_bytes=_FETCHED_BYTES,
         )
         await consumer.start()
+        self._consumer = consumer
         try:
             while not stopping.is_set():
                 self._resume(consumer)
                 fetched = await consumer.getmany(timeout_ms=self._poll_ms())
                 await self._move(consumer, fetched)
         finally:
+            self._consumer = None
             await consumer.stop()
+
+    def held(self) -> dict[TopicPartition, int]:
+        """The partitions whose head is not known to have to stay, with the offset of the next to move."""
+        subscription = self._consumer._subscription.subscription if self._consumer else None
+        if subscription is None or subscription.assignment is None:
+            return {}
+        states = {
+            tp: subscription.assignment.state_value(tp)
+            for tp in subscription.assignment.tps
+            if tp not in self._heads
+        }
+        positions = {tp: state.position if state.has_valid_position else 0 for tp, state in states.items()}
+        return {tp: self._moving.get(tp, position) for tp, position in positions.items()}
 
     def _tiers_of(self, topics: set[str]) -> dict[str, int]:
         """The delays of the tiers: those of the settings, and those among the broker's `topics`."""
@@ -122,6 +141,7 @@ class Mover:
     ) -> None:
         copies: list[asyncio.Future[Any]] = []
         read_to: dict[TopicPartition, int] = {}
+        self._moving = {tp: records[0].offset for tp, records in fetched.items()}
         for tp, records in fetched.items():
             for record in records:
                 dues, now = dues_of(record.value), now_ms()
@@ -132,11 +152,13 @@ class Mover:
                     break
                 copies += await self._copies(tp.partition, record, dues, now)
                 read_to[tp] = record.offset + 1
+                self.finished[tp] += 1
                 MOVED.labels(tp.topic.rpartition(".")[2]).inc(len(dues))
         if read_to:
             await asyncio.gather(*copies)
             reach("retries: moved")
             await self._commit(consumer, read_to)
+        self._moving = {}
 
     async def _copies(
         self, partition: int, record: _Record, dues: Sequence[int], now: int

@@ -155,6 +155,11 @@ class RoleApp(faust.App):
         """Whether it has its partitions, recovered, or knows that it has none."""
         return bool(self.rebalancing_count) and not self.rebalancing
 
+    def held(self) -> dict[Any, int]:
+        """As its consumer's."""
+        held: dict[Any, int] = self.consumer.held()
+        return held
+
     async def leave(self, grace_s: float) -> None:
         """Take nothing more, finish what is in flight within `grace_s`, commit, then stop.
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import faulthandler
 import time
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
@@ -18,7 +19,6 @@ from aiokafka.errors import KafkaError
 
 from app.kit.logs import logger
 from app.settings import Settings
-from app.stream.faust_app import RoleApp
 from app.stream.kafka import new_reader
 from app.stream.stall import Stalls, Standing
 
@@ -30,11 +30,24 @@ class Stalled(Exception):
     """A role stands still; the text says where and for how long."""
 
 
+class Reading(Protocol):
+    """One consumer of a role: what it holds, and how much it has finished of each partition."""
+
+    finished: Counter[Any]
+
+    def held(self) -> Mapping[Any, int]:
+        """The partitions that it is to read now, with the offset up to which each is finished."""
+        ...
+
+
 class Watched(Protocol):
     """What the watchdog asks of a role."""
 
     name: str
-    app: RoleApp
+
+    def reads(self) -> Sequence[Reading]:
+        """Its consumers."""
+        ...
 
     def waits_for(self) -> list[str]:
         """What it waits for, a line each."""
@@ -85,7 +98,8 @@ class Watchdog:
             (role.name, tp): standing
             for role in self._roles
             if not role.waits_for()
-            for tp, standing in (await self._standings(role.app, reader)).items()
+            for reading in role.reads()
+            for tp, standing in (await self._standings(reading, reader)).items()
         }
         for name, tp in self._stalls.look(time.monotonic(), standings):
             standing = standings[name, tp]
@@ -102,9 +116,9 @@ class Watchdog:
                 f"(POSTBACKS_STALL_TIMEOUT) with {standing.lag} records waiting"
             )
 
-    async def _standings(self, app: RoleApp, reader: AIOKafkaConsumer) -> Mapping[Any, Standing]:
-        held = app.consumer.held()
+    async def _standings(self, reading: Reading, reader: AIOKafkaConsumer) -> Mapping[Any, Standing]:
+        held = reading.held()
         if not held:
             return {}
         ends = await asyncio.wait_for(reader.end_offsets(list(held)), self._between_s)
-        return {tp: Standing(app.finished[tp], max(0, ends[tp] - done)) for tp, done in held.items()}
+        return {tp: Standing(reading.finished[tp], max(0, ends[tp] - done)) for tp, done in held.items()}

@@ -18,6 +18,7 @@ pytestmark = [pytest.mark.kafka, pytest.mark.chdb, pytest.mark.slow, pytest.mark
     ("what", "said"),
     [
         ("role", "made no progress for 5 s (POSTBACKS_STALL_TIMEOUT) with 1 records waiting"),
+        ("mover", "postback-retries.5s[3] made no progress for 5 s (POSTBACKS_STALL_TIMEOUT) with 1 records"),
         ("loop", "stand_still"),
     ],
 )
@@ -27,6 +28,8 @@ async def test_a_worker_that_stands_still_says_where_and_ends(
     async with installation(kafka, clickhouse, tmp_path, stall_timeout="5") as made:
         worker = made.start(TEST_STALL=what)
         await made.send(*lead_events(["L-1"]))
+        tier = made.settings.topics.retries[0].topic.name
+        await made.producer.send_and_wait(tier, b"[]", key=b"L-1", partition=3)
         assert await worker.ended() == 1, worker.tail()
         assert said in worker.log.read_text()
 

@@ -1,7 +1,8 @@
 """A worker as the tests build it: the product's own, with switches of theirs in the environment.
 
 `TEST_KILL_AT=point` ends the process with SIGKILL when it first reaches that point between two effects;
-`TEST_STALL=role` has every role stand still with what it would take, `TEST_STALL=loop` the event loop too;
+`TEST_STALL=role` has every role stand still with what it would take, `TEST_STALL=mover` the mover alone,
+`TEST_STALL=loop` the event loop too;
 `TEST_CLOCK=file` adds the seconds in that file to the clock; `TEST_MOST_BYTES_OF_A_FILE` makes a
 disk that is full;
 `TEST_NAIVE_ACKS=1` acks in the order of finishing, without the ledger; `TEST_RESOLVE=port:ca.pem` takes
@@ -19,7 +20,7 @@ import ssl
 import sys
 import time
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from aiohttp.abc import AbstractResolver, ResolveResult
 
@@ -31,8 +32,9 @@ from app.kit.logs import configure
 from app.kit.secrets import Secrets
 from app.outbound.connections import tls_context
 from app.outbound.courier import Courier
+from app.outbound.retries import Mover
 from app.settings import load
-from app.stream.intake import Intake, Taken
+from app.stream.intake import Intake
 from app.stream.ledger import Ledger
 
 
@@ -67,8 +69,8 @@ class Shifted:
         return time.time_ns() + int(self._file.read_text() or 0) * 10**9
 
 
-async def stand_still(intake: Intake, most: int) -> list[Taken]:
-    """Take nothing, for ever."""
+async def stand_still(role: object, *what: object) -> list[Any]:
+    """Do nothing, for ever."""
     while True:
         if os.environ["TEST_STALL"] == "loop":
             time.sleep(60)
@@ -91,7 +93,9 @@ def main(roles: list[str]) -> NoReturn:
         app.kit.clock.time = Shifted(Path(offset_file))  # type: ignore[attr-defined, assignment]  # as much as is used
     if most := os.environ.get("TEST_MOST_BYTES_OF_A_FILE"):
         resource.setrlimit(resource.RLIMIT_FSIZE, (int(most), int(most)))
-    if os.environ.get("TEST_STALL"):
+    if os.environ.get("TEST_STALL") == "mover":
+        Mover._copies = stand_still  # type: ignore[method-assign, assignment]  # likewise
+    elif os.environ.get("TEST_STALL"):
         Intake.take = stand_still  # type: ignore[method-assign, assignment]  # what the test is about
     if os.environ.get("TEST_NAIVE_ACKS"):
         vars(app.stream.intake)["Ledger"] = NaiveLedger
