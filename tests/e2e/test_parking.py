@@ -13,9 +13,12 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+import msgspec
 import pytest
 
+from app.messages.request import Request
 from app.messages.state import decode_state
+from app.topics import DAY_MS
 from tests.clickhouse import Database
 from tests.kafka import Kafka
 from tests.receivers import Exchange, Receiver, answer
@@ -227,7 +230,21 @@ async def test_a_person_parks_and_releases_and_is_told_of_a_slip(tried: Tried) -
     assert "lead L-1 will stay: its lead cannot be folded up to it" in stay.stdout
     assert (stay.returncode, await tried.kept(), await tried.state()) == (1, 2, "active")
     assert "2 could not be rendered anew and stay" in stay.stderr
-    _, done = await tried.json("release", *_POSTBACK, "--yes")
-    assert (done["released"], done["state"]) == (2, "active")
+    await _keep_one_more_that_is_overdue(tried)
+    told, done = await tried.json("release", *_POSTBACK, "--yes")
+    assert (told["kept"], told["overdue"], done["released"], done["state"]) == (3, 1, 3, "active")
     assert Counter(tried.arrived("/v2")) == {("L-1", "new"): 1, ("L-2", "new"): 1}
     assert await tried.kept() == 0
+    [(reason,)] = await until(lambda: tried.made.rows("reason", "outcome = 'failed'", n=1), "failed")
+    assert reason.startswith("past the deadline")
+
+
+async def _keep_one_more_that_is_overdue(tried: Tried) -> None:
+    """The first kept request once more, under another id and of an event of last month."""
+    topic = tried.made.settings.topics.parked.name
+    record = (await read_topic(tried.made.settings, topic))[0]
+    request = msgspec.json.decode(record.value, type=Request)
+    origin = msgspec.structs.replace(request.origin, occurred_at=request.origin.occurred_at - 30 * DAY_MS)
+    old = msgspec.structs.replace(request, request_id="old", origin=origin)
+    value = msgspec.json.encode(old)
+    await tried.made.producer.send_and_wait(topic, value, key=b"old", partition=record.partition)
