@@ -11,9 +11,12 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+import typer
 
+from app.cli.commands import app
 from tests.shell import Shell, one_line
 
 _FLOW = {"flow_id": "F-7", "name": "Summer", "postbacks": {"new": "https://track.er/?c={click}&e={event_id}"}}
@@ -28,13 +31,13 @@ def shell(tmp_path: Path) -> Shell:
     return Shell(tmp_path, away)
 
 
-_COMMANDS = [
-    *("", "worker", "migrate", "preview", "test-send", "schema", "stats"),
-    *("flows", "flows apply", "flows lint"),
-    *("flows list", "flows show", "flows delete", "logs", "logs list", "logs show", "logs tail"),
-    *("leads", "leads send", "leads show", "park", "release", "discard", "embedded", "embedded clickhouse"),
-    *("demo", "doctor"),
-]
+def _commands(command: Any, path: str = "") -> Iterator[str]:
+    yield path
+    for name, below in getattr(command, "commands", {}).items():
+        yield from _commands(below, f"{path} {name}".strip())
+
+
+_COMMANDS = list(_commands(typer.main.get_command(app)))
 
 
 @pytest.mark.parametrize("command", _COMMANDS)
