@@ -36,7 +36,7 @@ from app.outbound.memory import Attempted, Memory, read_memory
 from app.outbound.newest import Newest
 from app.outbound.parked import Parking
 from app.outbound.parking import kept_instead
-from app.outbound.policy import Delivered, Exhausted, Parked, RetryAt, Step, next_step, overdue
+from app.outbound.policy import Delivered, Exhausted, Parked, RetryAt, Step, next_step, overdue, put_off
 from app.outbound.retries import Mover
 from app.outbound.schedule import is_early
 from app.outbound.tiers import Tiers
@@ -244,8 +244,7 @@ class Outbound:
         if alone and (unsent := self._unsent(item, at_ms)) is not None:
             await self._end_unsent(item, *unsent, at_ms)
             return
-        request = item.request
-        again = msgspec.structs.replace(request, put_offs=request.put_offs + 1, due_at=due_at_ms)
+        again = put_off(item.request, due_at_ms, at_ms)
         await self._wait(item.taken.partition, again, at_ms)
         reach("outbound: put off")
         if (memory := self._memories.get(item.taken.partition)) is not None:

@@ -11,18 +11,23 @@
 from __future__ import annotations
 
 from app.outbound.answers import Answer, Failure
-from app.outbound.hosts.job import NOTHING, Report
+from app.outbound.hosts.job import Kind, Report
 from app.outbound.verdict import Judgement
 
 
 def report_of(outcome: Answer | Failure, judgement: Judgement, retry_after_max_ms: int) -> Report:
     """The report of a send; a host is believed to want no longer a wait than `retry_after_max_ms`."""
+    asked_ms = judgement.retry_after_ms
+    kind = _kind(outcome, judgement)
+    wait_ms = min(asked_ms, retry_after_max_ms) if kind == "throttles" and asked_ms is not None else None
+    return Report(kind, wait_ms, outcome.duration_ms)
+
+
+def _kind(outcome: Answer | Failure, judgement: Judgement) -> Kind:
     if judgement.verdict == "throttle":
-        asked_ms = judgement.retry_after_ms
-        return Report("throttles", None if asked_ms is None else min(asked_ms, retry_after_max_ms))
+        return "throttles"
     if judgement.verdict == "ok":
-        return Report("works")
+        return "works"
     if isinstance(outcome, Failure):
-        nothing_sent = outcome.kind in ("blocked", "unsendable")
-        return NOTHING if nothing_sent else Report("fails")
-    return Report("errs" if outcome.status >= 500 else "works")
+        return "nothing" if outcome.kind in ("blocked", "unsendable") else "fails"
+    return "errs" if outcome.status >= 500 else "works"

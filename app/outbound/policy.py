@@ -24,6 +24,7 @@ from app.outbound.verdict import Judgement
 from app.topics import DAY_MS
 
 THROTTLED_MS = 60_000
+LAST_CHANCE_MS = 20_000  # what waits in the tiers may come back some 10 s late
 """The least wait after a throttling answer that names none."""
 
 
@@ -97,6 +98,17 @@ def _wait_ms(request: Request, judgement: Judgement, attempt: int, retry_after_m
         return scheduled
     asked = judgement.retry_after_ms
     return max(scheduled, THROTTLED_MS if asked is None else min(asked, retry_after_max_ms))
+
+
+def put_off(request: Request, due_at_ms: int, now_ms: int) -> Request:
+    """`request` as it is put off at `now_ms` until `due_at_ms`: sooner where it would be overdue then.
+
+    So it has one more chance shortly before its deadline, if there is time for one.
+    """
+    last_ms = round(request.origin.occurred_at + request.delivery.deadline_s * 1000) - LAST_CHANCE_MS
+    if not request.ignore_deadline and now_ms + LAST_CHANCE_MS <= last_ms < due_at_ms:
+        due_at_ms = last_ms
+    return msgspec.structs.replace(request, put_offs=request.put_offs + 1, due_at=due_at_ms)
 
 
 def overdue(request: Request, now_ms: int) -> str | None:

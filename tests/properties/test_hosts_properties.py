@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import count
 
 from hypothesis import settings
@@ -168,7 +169,7 @@ class World(RuleBasedStateMachine):
         self.ended.add(job.name)
         if report.kind == "throttles":
             self.paused[job.host] = max(self.paused[job.host], self.now + (report.wait_ms or 0))
-        self.machine.done(job, report, self.now)
+        self.machine.done(job, replace(report, took_ms=self.now - job.started_ms), self.now)
 
     @invariant()
     def no_limit_is_passed(self) -> None:

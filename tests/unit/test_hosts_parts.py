@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from app.outbound.answers import Answer, Failure, FailureKind
 from app.outbound.health import report_of
+from app.outbound.hosts import behind as module
 from app.outbound.hosts.behind import KEPT_MS, Behind
 from app.outbound.hosts.bucket import Bucket
 from app.outbound.hosts.circuit import FIRST_MS, MOST_MS, RUN, Circuit
@@ -47,7 +48,7 @@ def test_an_answer_says_this_of_its_host(outcome: Answer, kind: str) -> None:
 
 @pytest.mark.parametrize("kind", ["timeout", "dns", "connect", "tls", "closed", "malformed", "incomplete"])
 def test_a_send_without_a_whole_answer_says_that_its_host_fails(kind: FailureKind) -> None:
-    assert _report(Failure(kind, "so", 5.0)) == Report("fails")
+    assert _report(Failure(kind, "so", 5.0)) == Report("fails", None, 5.0)
 
 
 def test_what_was_never_sent_says_nothing_of_its_host() -> None:
@@ -55,8 +56,8 @@ def test_what_was_never_sent_says_nothing_of_its_host() -> None:
 
 
 def test_a_host_is_believed_to_want_no_longer_a_wait_than_the_cap() -> None:
-    assert _report(_answer(503, **{"Retry-After": "30"})) == Report("throttles", 30_000)
-    assert _report(_answer(429, **{"Retry-After": "9999999"})) == Report("throttles", DAY_MS)
+    assert _report(_answer(503, **{"Retry-After": "30"})) == Report("throttles", 30_000, 5.0)
+    assert _report(_answer(429, **{"Retry-After": "9999999"})) == Report("throttles", DAY_MS, 5.0)
 
 
 def test_a_limit_doubles_a_round_until_the_first_trouble_and_then_gains_one() -> None:
@@ -251,3 +252,13 @@ def test_what_should_be_back_long_ago_holds_up_nothing() -> None:
     assert behind.due_ms(_job("c", 6), 10_000 + KEPT_MS) == 10_000
     assert behind.due_ms(_job("c", 6), 10_001 + KEPT_MS) is None
     assert len(behind) == 0
+
+
+def test_a_bounded_number_of_put_offs_is_remembered_the_latest(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "MOST", 10)
+    behind = Behind()
+    for number in range(30):
+        behind.put_off(Job("", "h", (f"L{number}", "F", "p"), f"{number}", seq=1), 10_000)
+    assert len(behind) == 10
+    held = [behind.due_ms(Job("", "h", (f"L{number}", "F", "p"), "later", seq=2), 0) for number in range(30)]
+    assert held == [None] * 20 + [10_000] * 10

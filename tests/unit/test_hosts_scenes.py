@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from heapq import heappop, heappush
 from itertools import count
 
 import pytest
 
+from app.outbound.hosts import machine as module
 from app.outbound.hosts.circuit import RUN
 from app.outbound.hosts.host import LEAST_WAITING, MOST_WAITING
 from app.outbound.hosts.job import Job, PutOff, Rate, Report, Start
@@ -54,7 +56,7 @@ class Scene:
         """End up to so many sends of a host that are in flight now."""
         for job in [job for job in self.flying if job.host == host][:times]:
             self.flying.remove(job)
-            self.machine.done(job, report, self.now)
+            self.machine.done(job, replace(report, took_ms=self.now - job.started_ms), self.now)
         self.decide()
 
     def sent(self) -> Counter[str]:
@@ -272,7 +274,7 @@ def _go_on(scene: Scene, answer: Callable[[int], tuple[int, Report]]) -> Counter
 
     def end(job: Job[str], report: Report) -> None:
         reports[report.kind] += 1
-        scene.machine.done(job, report, scene.now)
+        scene.machine.done(job, replace(report, took_ms=scene.now - job.started_ms), scene.now)
         if report.kind != "works":
             later(scene.now + 60_000, partial(scene.again, PutOff(job, 0, "queue")))
 
@@ -326,3 +328,18 @@ def test_a_host_that_throttles_is_sent_to_at_what_it_takes() -> None:
     reports = _go_on(scene, answer)
     assert reports["throttles"] < reports["works"] / 50
     assert scene.now - began < 4 * 600_000
+
+
+def test_a_bounded_number_of_hosts_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "MOST_HOSTS", 10)
+    scene = Scene()
+    for number in range(50):
+        scene.offer(f"host {number}")
+        scene.end(f"host {number}", Report("fails"))
+    assert len(scene.machine._hosts) <= 12
+    scene.open("dark")
+    for number in range(50):
+        scene.offer(f"host {number}")
+        scene.end(f"host {number}")
+    assert scene.machine.open_circuits == 0
+    assert [change.until_ms is None for change in scene.machine.changes()] == [False, True]

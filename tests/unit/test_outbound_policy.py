@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import pytest
+from msgspec import structs
 
 from app.messages.request import Delivery, Request
 from app.outbound.policy import (
+    LAST_CHANCE_MS,
     Blocked,
     Delivered,
     Exhausted,
@@ -13,6 +15,7 @@ from app.outbound.policy import (
     RetryAt,
     next_step,
     overdue,
+    put_off,
 )
 from app.outbound.schedule import WAITS_S, wait_ms
 from app.outbound.verdict import Judgement, Meaning
@@ -110,3 +113,20 @@ def test_the_deadline_counts_from_the_event_and_includes_its_last_moment() -> No
 def test_a_delivery_after_the_deadline_is_a_delivery() -> None:
     short = request(delivery=Delivery(deadline_s=0.5))
     assert isinstance(next_step(short, _judged("ok"), 1, _NOW), Delivered)
+
+
+def test_a_put_off_ends_shortly_before_the_deadline_where_it_would_end_after_it() -> None:
+    short = request(delivery=Delivery(deadline_s=300.0))
+    last = OCCURRED_AT + 300_000 - LAST_CHANCE_MS
+    assert put_off(short, last, _NOW).due_at == last
+    assert put_off(short, last + 1, _NOW).due_at == last
+    assert put_off(short, _NOW + 600_000, _NOW).due_at == last
+    assert put_off(short, _NOW + 600_000, last).due_at == _NOW + 600_000
+    assert put_off(request(), _NOW + 600_000, _NOW).due_at == _NOW + 600_000
+    again = structs.replace(short, replay=1, ignore_deadline=True)
+    assert put_off(again, _NOW + 600_000, _NOW).due_at == _NOW + 600_000
+
+
+def test_a_put_off_is_counted_and_is_no_attempt() -> None:
+    twice = put_off(put_off(request(attempts=2), _NOW, _NOW), _NOW, _NOW)
+    assert (twice.put_offs, twice.attempts) == (2, 2)

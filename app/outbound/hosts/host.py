@@ -35,6 +35,7 @@ class Host(Generic[T]):
         self.slots = Slots()
         self.paused_ms = 0
         self.used_ms = now_ms
+        self.look_ms = 0  # until then nothing can begin or be put off, unless something happens to it
         self.waiting: dict[Job[T], None] = {}  # by offer, those behind in their lanes too
         self.flying: dict[Job[T], None] = {}  # by start
         self.queues: OrderedDict[Key, deque[Job[T]]] = OrderedDict()  # the first of their lanes
@@ -97,7 +98,7 @@ class Host(Generic[T]):
         self.used_ms = now_ms
         if report.kind == "nothing":
             return None
-        self._learn_duration(now_ms - job.started_ms)
+        self._learn_duration(report.took_ms)
         if report.kind in ("fails", "throttles"):
             self.limit.cut(job.started_ms, now_ms)
         if report.kind == "throttles":

@@ -66,10 +66,11 @@ nothing, because nothing was sent to it."""
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What came of a send. `wait_ms` is how long a host that throttles asked to wait, if it did."""
+    """What came of a send that took `took_ms`; a host that throttles asked to wait `wait_ms`, if it did."""
 
     kind: Kind
     wait_ms: int | None = None
+    took_ms: float = 0.0
 
 
 NOTHING = Report("nothing")

@@ -36,6 +36,7 @@ MOST_HOSTS = 10_000
 REMEMBERED_MS = 600_000  # a host without work
 DOUBTFUL_PART = 2  # hosts that may never answer hold one of so many parts of what may be in flight
 RESERVED_PART = 8  # one of so many parts is for the first request of a host that answers
+_NEVER_MS = 2**62
 SPREAD = 0.2  # of a wait: so what a closed host put off does not come back in one moment
 
 
@@ -54,6 +55,7 @@ class Hosts(Generic[T]):
         self._behind = Behind()
         self._put_offs: deque[PutOff[T]] = deque()
         self._changes: list[CircuitChange] = []
+        self._doubtful: int | None = None  # in flight to doubtful hosts, as far as this `take` has asked
         self.in_flight = 0
         self.waiting = 0
         self.open_circuits = 0
@@ -62,6 +64,8 @@ class Hosts(Generic[T]):
     def set_share(self, share: float, now_ms: int) -> None:
         """This worker's part of every rate: its partitions over all, above 0."""
         self._rates.set_share(share, now_ms)
+        for host in self._turns:
+            host.look_ms = 0
 
     def offer(self, job: Job[T], now_ms: int) -> None:
         """Take a job in: it is started or put off by a `take` that follows."""
@@ -74,6 +78,7 @@ class Hosts(Generic[T]):
             return
         if not host.waiting:
             self._turns.append(host)
+        host.look_ms = 0
         host.waiting[job] = None
         self.waiting += 1
         if job.rate is not None:
@@ -84,15 +89,22 @@ class Hosts(Generic[T]):
     def take(self, now_ms: int) -> Start[T] | PutOff[T] | None:
         """The next decision; None when all that still waits has to wait."""
         self.next_ms = None
+        self._doubtful = None
         for _ in range(len(self._turns)):
             if self._put_offs:
                 break
             host = self._turns.popleft()
+            if host.look_ms > now_ms:
+                self._turns.append(host)
+                self._look_again(host.look_ms)
+                continue
+            host.look_ms = _NEVER_MS
             self._put_off_waiting(host, now_ms)
             job = self._startable(host, now_ms)
             if host.waiting:
                 self._turns.append(host)
             if job is not None:
+                host.look_ms = 0
                 return Start(job)
         return self._put_offs.popleft() if self._put_offs else None
 
@@ -100,6 +112,7 @@ class Hosts(Generic[T]):
         """A job that was started has ended, with this to say of its host."""
         host = self._hosts[job.host]
         opened = host.note(job, report, now_ms)
+        host.look_ms = 0
         self.in_flight -= 1
         if not host.flying:
             del self._flying[host.name]
@@ -178,7 +191,7 @@ class Hosts(Generic[T]):
             elif job.offered_ms + MOST_WAIT_MS <= now_ms:
                 self._put_off(host, job, *self._after_waiting(host, job, now_ms), now_ms)
             else:
-                self._look_again(job.offered_ms + MOST_WAIT_MS)
+                self._wait(host, job.offered_ms + MOST_WAIT_MS)
                 return
 
     def _put_off(self, host: Host[T], job: Job[T], due_ms: int, why: Why, now_ms: int) -> None:
@@ -212,40 +225,45 @@ class Hosts(Generic[T]):
 
     def _startable(self, host: Host[T], now_ms: int) -> Job[T] | None:
         """The job of a host that begins now, counted as in flight from now on; None when there is none."""
-        if not host.queues or not self._has_room(host, now_ms):
+        if not host.queues or not host.has_room():
             return None
         if (opens_ms := host.opens_ms(now_ms)) > now_ms:
-            self._look_again(opens_ms)
+            self._wait(host, opens_ms)
+            return None
+        if not self._is_room(host, now_ms):
+            host.look_ms = 0  # whatever ends may make room
             return None
         for key in list(host.queues):
             jobs = host.queues[key]
             while jobs and jobs[0] not in host.waiting:
                 jobs.popleft()  # put off since
-            if jobs and self._has_token(jobs[0], now_ms):
+            if jobs and self._has_token(host, jobs[0], now_ms):
                 host.queues.move_to_end(key)
                 return self._begin(host, jobs.popleft(), now_ms)
             if not jobs:
                 del host.queues[key]
         return None
 
-    def _has_room(self, host: Host[T], now_ms: int) -> bool:
+    def _is_room(self, host: Host[T], now_ms: int) -> bool:
         free = self._max_in_flight - self.in_flight
-        if len(host.flying) >= free or not host.has_room():
+        if len(host.flying) >= free:
             return False
         is_doubtful = host.is_doubtful(now_ms)
         if free <= self._max_in_flight // RESERVED_PART and (host.flying or is_doubtful):
             return False
         if not is_doubtful:
             return True
-        doubtful = sum(len(other.flying) for other in self._flying.values() if other.is_doubtful(now_ms))
-        return doubtful < max(1, self._max_in_flight // DOUBTFUL_PART)
+        if self._doubtful is None:
+            doubtful = (other for other in self._flying.values() if other.is_doubtful(now_ms))
+            self._doubtful = sum(len(other.flying) for other in doubtful)
+        return self._doubtful < max(1, self._max_in_flight // DOUBTFUL_PART)
 
-    def _has_token(self, job: Job[T], now_ms: int) -> bool:
+    def _has_token(self, host: Host[T], job: Job[T], now_ms: int) -> bool:
         if job.rate is None:
             return True
         ready_ms = self._rates.take(job.rate, now_ms)
         if ready_ms is not None:
-            self._look_again(ready_ms)
+            self._wait(host, ready_ms)
         return ready_ms is None
 
     def _begin(self, host: Host[T], job: Job[T], now_ms: int) -> Job[T]:
@@ -256,6 +274,10 @@ class Hosts(Generic[T]):
         self.in_flight += 1
         job.started_ms = now_ms
         return job
+
+    def _wait(self, host: Host[T], until_ms: int) -> None:
+        host.look_ms = min(host.look_ms, until_ms)
+        self._look_again(until_ms)
 
     def _look_again(self, at_ms: int) -> None:
         self.next_ms = at_ms if self.next_ms is None else min(self.next_ms, at_ms)
@@ -284,6 +306,7 @@ class Hosts(Generic[T]):
 
 
 def _queue(host: Host[T], job: Job[T]) -> None:
+    host.look_ms = 0
     key = None if job.rate is None else job.rate.key
     host.queues.setdefault(key, deque()).append(job)
 
