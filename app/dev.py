@@ -86,7 +86,6 @@ async def at_home(settings: Settings, *, flows: Path | None = None) -> AsyncIter
             replace(
                 settings,
                 kafka=kafka,
-                kafka_idempotence=False,
                 kafka_session_timeout_s=SESSION_S,
                 clickhouse=f"{http.replace('://', '://default:@')}/{DATABASE}",
                 data_dir=folder,
@@ -191,7 +190,6 @@ def addresses(settings: Settings) -> dict[str, str]:
     """The variables with which other commands find what runs here."""
     return {
         "POSTBACKS_KAFKA": settings.kafka,
-        "POSTBACKS_KAFKA_IDEMPOTENCE": "off",
         "POSTBACKS_CLICKHOUSE": settings.clickhouse,
         "POSTBACKS_PREFIX": settings.prefix,
         "POSTBACKS_PARTITIONS": str(settings.partitions),

@@ -68,7 +68,6 @@ class Settings:
 
     kafka: str = "127.0.0.1:9092"
     kafka_auth: KafkaAuth = KafkaAuth()
-    kafka_idempotence: bool = True
     kafka_session_timeout_s: float = 10.0
     clickhouse: str = field(default="http://default:@127.0.0.1:8123/postbacks", repr=False)
     prefix: str = "postbacks"
@@ -156,7 +155,6 @@ def _read(read: Reader) -> Settings:
     return Settings(
         kafka=read.servers("KAFKA", "127.0.0.1:9092"),
         kafka_auth=_kafka_auth(read),
-        kafka_idempotence=read.choice("KAFKA_IDEMPOTENCE", "on", ("on", "off")) == "on",
         kafka_session_timeout_s=read.seconds("KAFKA_SESSION_TIMEOUT", 10.0, 2.0, 300.0),
         clickhouse=read.link("CLICKHOUSE", "http://default:@127.0.0.1:8123/postbacks"),
         prefix=read.name("PREFIX", "postbacks"),

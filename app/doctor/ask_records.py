@@ -78,23 +78,7 @@ async def read(settings: Settings, partitions: Sequence[Partition], now_ms: int)
 async def _spans(reader: AIOKafkaConsumer, tps: Sequence[TopicPartition]) -> dict[Partition, Span]:
     reader.assign(tps)
     begins, ends = await reader.beginning_offsets(tps), await reader.end_offsets(tps)
-    # A small broker counts its last batch as one record when it is asked for the end; a fetch tells it right
-    highest = await _highwaters(reader, ends)
-    return {(tp.topic, tp.partition): Span(begins[tp], max(ends[tp], highest.get(tp, 0))) for tp in tps}
-
-
-async def _highwaters(
-    reader: AIOKafkaConsumer, ends: Mapping[TopicPartition, int]
-) -> dict[TopicPartition, int]:
-    """The ends that fetches tell, of the partitions that answer within half a second."""
-    for tp, end in ends.items():
-        reader.seek(tp, end)
-    deadline_s = asyncio.get_running_loop().time() + 0.5
-    found: dict[TopicPartition, int] = {}
-    while len(found) < len(ends) and asyncio.get_running_loop().time() < deadline_s:
-        await reader.getmany(timeout_ms=_FETCH_MS)
-        found = {tp: told for tp in ends if (told := reader.highwater(tp)) is not None}
-    return found
+    return {(tp.topic, tp.partition): Span(begins[tp], ends[tp]) for tp in tps}
 
 
 def _due_by(settings: Settings, now_ms: int, partitions: Iterable[Partition]) -> dict[Partition, int]:

@@ -1,8 +1,8 @@
 """A broker that speaks Kafka's protocol, for one machine and in memory: Tansu's, as a child process.
 
 `postbacks embedded broker --port 9092` runs it as a process of its own; `start` beside another. What
-it holds is gone when it ends. It knows no idempotent producers (`POSTBACKS_KAFKA_IDEMPOTENCE=off`) and cannot
-change a topic's settings. It answers who joins a group after half of the group's session timeout.
+it holds is gone when it ends. It cannot change a topic's settings, and it answers who joins a group after
+half of the session timeout; what it answers wrongly is put right on the way (`exchange`).
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from collections.abc import AsyncIterator, Sequence
 from app.embedded.child import HOST, Child, port_of, running
 from app.embedded.engine import INSTALL
 from app.embedded.parent import end_with_parent
+from app.embedded.relay import relaying
 from app.kit.process import StartFault, told_to_stop
 
 
@@ -28,14 +29,13 @@ async def start(port: int = 0) -> AsyncIterator[tuple[str, Child]]:
     Raises `StartFault` when it is not installed or the port is taken.
     """
     program = _program()
-    port = port_of(port)
-    url = f"tcp://{HOST}:{port}"
+    port, behind = port_of(port), port_of(0)
     command = [
         *("-m", "app.embedded.parent", str(os.getpid())),
         *(program, "broker", "--silent", "--storage-engine", "memory://postbacks/"),
-        *("--listener-url", url, "--advertised-listener-url", url),
+        *("--listener-url", f"tcp://{HOST}:{behind}", "--advertised-listener-url", f"tcp://{HOST}:{port}"),
     ]
-    async with running("the embedded broker", command, port) as child:
+    async with running("the embedded broker", command, behind) as child, relaying(port, behind):
         yield f"{HOST}:{port}", child
 
 
@@ -76,7 +76,6 @@ async def _run(port: int) -> None:
     async with start(port) as (address, child):
         await child.listening()
         print(f"Kafka's protocol is spoken on {address} (Tansu, in memory)", flush=True)
-        print("Set POSTBACKS_KAFKA_IDEMPOTENCE=off where it is used", flush=True)
         ended = asyncio.create_task(child.ended())
         stopping = asyncio.create_task(stop.wait())
         await asyncio.wait((ended, stopping), return_when=asyncio.FIRST_COMPLETED)

@@ -100,6 +100,7 @@ def port_of(wanted: int) -> int:
         try:
             probe.bind((HOST, wanted))
         except OSError as error:
-            raise StartFault(f"cannot listen on {HOST}:{wanted} ({error.strerror})") from error
+            why = f"cannot listen on {HOST}:{wanted} ({error.strerror})"
+            raise StartFault(f"{why}: choose another --port, 0 takes a free one") from error
         port: int = probe.getsockname()[1]
         return port

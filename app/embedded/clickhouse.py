@@ -180,7 +180,7 @@ def main(argv: Sequence[str]) -> int:
 
 async def _run(port: int, folder: Path | None) -> None:
     stop = told_to_stop()
-    async with serve(port, folder) as address:
+    async with serve(port_of(port), folder) as address:
         print(f"ClickHouse listens on {address} (chDB, {folder or 'temporary data'})", flush=True)
         await stop.wait()
         asyncio.get_running_loop().call_later(_STOP_S, os._exit, 0)

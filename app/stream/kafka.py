@@ -74,14 +74,12 @@ class PatientProducer(AIOKafkaProducer):
 def new_producer(settings: Settings) -> AIOKafkaProducer:
     """A producer that keeps order over its own retries and waits for all replicas.
 
-    Its futures are the only word that a record is written: `flush` hides a failed batch. Where the broker
-    knows no idempotent producers order is kept all the same (aiokafka sends one batch of a partition at a
-    time), and a retry may write a record twice.
+    Its futures are the only word that a record is written: `flush` hides a failed batch.
     """
     return PatientProducer(
         **client_options(settings),
         acks="all",
-        enable_idempotence=settings.kafka_idempotence,
+        enable_idempotence=True,
         linger_ms=0,
         max_batch_size=256 * 1024,
         max_request_size=MAX_REJECTED_BYTES,

@@ -23,7 +23,6 @@ async def test_the_embedded_broker_is_looked_at_whole_and_is_fine(
             tmp_path,
             {
                 "POSTBACKS_KAFKA": address,
-                "POSTBACKS_KAFKA_IDEMPOTENCE": "off",
                 "POSTBACKS_CLICKHOUSE": clickhouse_url,
                 "POSTBACKS_PARTITIONS": "4",
             },

@@ -31,7 +31,6 @@ def _fault(**settings: str) -> str:
     [
         ("kafka", "127.0.0.1:9092"),
         ("clickhouse", "http://default:@127.0.0.1:8123/postbacks"),
-        ("kafka_idempotence", True),
         ("kafka_session_timeout_s", 10.0),
         ("prefix", "postbacks"),
         ("partitions", 12),
@@ -83,7 +82,6 @@ def test_a_worker_is_named_after_its_machine_when_nothing_names_it(monkeypatch: 
         ("KAFKA", "[::1]:9092", "kafka", "[::1]:9092"),
         ("CLICKHOUSE", "https://u:p%40s@ch:8443/db", "clickhouse", "https://u:p%40s@ch:8443/db"),
         ("CLICKHOUSE", "http://ch/db/", "clickhouse", "http://ch/db/"),
-        ("KAFKA_IDEMPOTENCE", "off", "kafka_idempotence", False),
         ("KAFKA_SESSION_TIMEOUT", "6", "kafka_session_timeout_s", 6.0),
         ("PREFIX", "shop-1.eu_2", "prefix", "shop-1.eu_2"),
         ("PARTITIONS", "10000", "partitions", 10_000),
@@ -139,7 +137,6 @@ _DAYS = ("LEAD_TTL_DAYS", "LOG_TTL_DAYS", "REQUESTS_RETENTION_DAYS")
                        "1s,2s,3s,4s,5s,6s,7s,8s,9s,10s,11s")),
         *((name, text, "no name") for name in ("PREFIX", "WORKER") for text in (".", "..")),
         ("SENDING", "off", "on, dry-run"),
-        ("KAFKA_IDEMPOTENCE", "false", "on, off"),
         ("KAFKA_SESSION_TIMEOUT", "1", "a number of seconds from 2 to 300"),
         ("LOG_FORMAT", "JSON", "json, console"),
         ("LOG_LEVEL", "trace", "debug, info, warning, error"),
