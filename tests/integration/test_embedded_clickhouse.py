@@ -257,7 +257,7 @@ def test_a_folder_or_port_in_use_is_named(tmp_path: Path) -> None:
     try:
         for arguments, word in (
             (("--port", "0", "--data", str(tmp_path)), str(tmp_path)),
-            (("--port", address.rsplit(":", 1)[1]), "address already in use"),
+            (("--port", address.rsplit(":", 1)[1]), "choose another --port"),
         ):
             other = subprocess.run(
                 [sys.executable, "-m", "app.embedded.clickhouse", *arguments],
