@@ -330,6 +330,23 @@ def test_a_host_that_throttles_is_sent_to_at_what_it_takes() -> None:
     assert scene.now - began < 4 * 600_000
 
 
+@pytest.mark.parametrize("rate", [None, Rate(("F", "p"), 10.0, 1)])
+def test_what_comes_new_stays_behind_a_backlog_unless_nothing_of_it_is_here(rate: Rate | None) -> None:
+    scene = Scene(each=4)
+    scene.prove("a")
+    scene.put_offs.clear()
+    scene.offer("a", 3_000, rate=rate)
+    put_off = len(scene.put_offs)
+    assert put_off > 0
+    scene.now += 2_000
+    scene.end("a")
+    scene.offer("a", rate=rate)
+    assert len(scene.put_offs) == put_off + 1
+    scene.machine.drop_waiting(scene.now)
+    scene.offer("a", rate=rate)
+    assert len(scene.put_offs) == put_off + 1
+
+
 def test_a_bounded_number_of_hosts_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "MOST_HOSTS", 10)
     scene = Scene()

@@ -29,6 +29,7 @@ from app.outbound.hosts.host import SHORT_MS, WAIT_MS, Host
 from app.outbound.hosts.job import CircuitChange, Job, Lane, PutOff, Report, Start, T, Why
 from app.outbound.hosts.lanes import Lanes
 from app.outbound.hosts.rates import Rates
+from app.outbound.hosts.slots import Slots
 
 MOST_WAIT_MS = 30_000
 MOST_IN_LANE = 32
@@ -143,6 +144,9 @@ class Hosts(Generic[T]):
             host.queues.clear()
         self._turns.clear()
         self.waiting = 0
+        for host in self._hosts.values():
+            host.slots = Slots()  # those that were put off may have another owner now
+        self._rates.forget_slots()
 
     def _refused(self, host: Host[T], job: Job[T], now_ms: int) -> tuple[int, Why] | None:
         """Until when a job is put off at once, and why; None when it may wait."""
@@ -156,8 +160,8 @@ class Hosts(Generic[T]):
             slot_ms = self._rates.slot_ms(job.rate, job.put_offs > 0, *times)
             if slot_ms is not None:
                 return slot_ms, "rate"
-        is_late = job.put_offs == 0 and host.slots.is_behind(now_ms + WAIT_MS)
-        if len(host.waiting) < host.bound(now_ms) and not is_late:
+        is_new = job.put_offs == 0 and len(host.waiting) > 0
+        if len(host.waiting) < host.bound(now_ms) and not (is_new and host.slots.is_behind(now_ms + WAIT_MS)):
             return None
         return self._after_waiting(host, job, now_ms)
 

@@ -35,9 +35,15 @@ class Rates:
         bucket, slots = self._of(rate, now_ms)
         ready_ms = bucket.ready_ms(bucket.waiting, now_ms)
         horizon_ms = now_ms + WAIT_MS
-        if ready_ms <= horizon_ms and (is_back or not slots.is_behind(horizon_ms)):
+        goes_first = is_back or ready_ms <= now_ms or not slots.is_behind(horizon_ms)
+        if ready_ms <= horizon_ms and goes_first:
             return None
         return slots.give(max(first_ms, ready_ms), last_ms, bucket.per_s)
+
+    def forget_slots(self) -> None:
+        """Those that were put off may have another owner now."""
+        for key, (bucket, _) in self._used.items():
+            self._used[key] = bucket, Slots()
 
     def wait(self, rate: Rate, change: int, now_ms: int) -> None:
         """One more, or one less, waits for its token."""
