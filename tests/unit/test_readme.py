@@ -54,9 +54,10 @@ _FLOW, _EVENTS = _blocks("json")
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """A working directory as the README's reader has it: `.venv`, and the flow in `flow.json`."""
+    """A working directory as the README's reader has it: `.venv`, and the flow in its folder."""
     (tmp_path / ".venv").symlink_to(_BIN.parent)
-    (tmp_path / "flow.json").write_text(_FLOW)
+    (tmp_path / "flows").mkdir()
+    (tmp_path / "flows" / "summer.json").write_text(_FLOW)
     return tmp_path
 
 
@@ -75,7 +76,7 @@ def test_a_command_shown_with_its_answer_answers_so(console: str, folder: Path) 
 
 
 def test_lint_has_nothing_to_say_about_the_flow(folder: Path) -> None:
-    done = _run([".venv/bin/postbacks", "flows", "lint", "flow.json"], folder)
+    done = _run([".venv/bin/postbacks", "flows", "lint", "flows/summer.json"], folder)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
     assert lint(_FLOW.encode(), _NO_SECRETS.get) == []
 
