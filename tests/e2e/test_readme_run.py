@@ -92,7 +92,6 @@ async def test_a_worker_of_ones_own_runs_as_it_is_told(shell: Shell) -> None:
     shell.environ |= {
         "POSTBACKS_KAFKA": f"127.0.0.1:{ports[0]}",
         "POSTBACKS_CLICKHOUSE": f"http://default:@127.0.0.1:{ports[1]}/postbacks",
-        "POSTBACKS_KAFKA_IDEMPOTENCE": "off",
     }
     with (
         _running(shell, "embedded", "broker", "--port", ports[0]) as broker,
