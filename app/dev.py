@@ -50,11 +50,13 @@ class Home:
     async def during(self, work: Coroutine[Any, Any, _Got]) -> _Got:
         """Do something while all runs. Raises `StartFault` when something ends first, and as `work` does."""
         task = asyncio.create_task(work)
-        await asyncio.wait((task, *self._ends), return_when=asyncio.FIRST_COMPLETED)
-        if task.done():
-            return task.result()
-        task.cancel()
-        raise StartFault(await self.ended())
+        try:
+            await asyncio.wait((task, *self._ends), return_when=asyncio.FIRST_COMPLETED)
+            if task.done():
+                return task.result()
+            raise StartFault(await self.ended())
+        finally:
+            task.cancel()
 
     def cancel(self) -> None:
         """Look no more."""

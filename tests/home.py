@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 import subprocess
 from collections.abc import Iterator
@@ -56,8 +57,8 @@ class Dev:
         return await asyncio.to_thread(self.process.wait, 40)
 
     async def stop(self) -> int:
-        """Ctrl-C, and its status."""
-        self.process.send_signal(signal.SIGINT)
+        """Ctrl-C, as a terminal sends it to the group of processes in front, and its status."""
+        os.killpg(self.process.pid, signal.SIGINT)
         return await self.ended()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 import sys
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import replace
@@ -13,7 +14,7 @@ import typer
 
 from app.cli.ending import fail
 from app.kit.environment import ADDRESSES, names_an_address, own_environment
-from app.kit.process import StartFault, end, told_to_stop
+from app.kit.process import StartFault, end
 from app.settings import Settings, strangers
 
 FlowsOption = Annotated[
@@ -70,27 +71,35 @@ def run_at_home(work: Callable[[], Coroutine[Any, Any, int]]) -> NoReturn:
     """
     import uvloop
 
+    from app.kit.logs import logger
+
+    status = 1
     try:
         status = asyncio.Runner(loop_factory=uvloop.new_event_loop).run(work())
     except StartFault as fault:
         print(f"postbacks: {' '.join(str(fault).split())}", file=sys.stderr)
-        status = 1
+    except Exception as error:
+        logger().error("it ends", reason=f"{type(error).__name__}: {error}", exc_info=error)
     end(status)
 
 
 async def _until_told(settings: Settings) -> int:
+    """Run until SIGTERM or SIGINT, which end a start too; a second one ends the stop."""
     from app.dev import at_home
 
-    stop = told_to_stop()
-    async with at_home(settings, flows=settings.flows_dir) as home:
-        print("\n".join(_told(settings, home.settings)), flush=True)
-        ended = asyncio.create_task(home.ended())
-        await asyncio.wait((asyncio.create_task(stop.wait()), ended), return_when=asyncio.FIRST_COMPLETED)
-        if not stop.is_set():
+    ours = asyncio.current_task()
+    assert ours is not None
+    for signum in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(signum, ours.cancel)
+    try:
+        async with at_home(settings, flows=settings.flows_dir) as home:
+            print("\n".join(_told(settings, home.settings)), flush=True)
+            ended = await home.ended()
             say = "start it again: postbacks dev (what Kafka and ClickHouse held is gone)"
-            print(f"postbacks: dev ends: {ended.result()}; {say}", file=sys.stderr)
-            end(1)
-    return 0
+            print(f"postbacks: dev ends: {ended}; {say}", file=sys.stderr)
+            end(1)  # an orderly stop would wait for what is gone
+    except asyncio.CancelledError:
+        return 0
 
 
 def _told(settings: Settings, home: Settings) -> list[str]:
