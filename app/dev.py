@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import shutil
 import socket
-from collections.abc import AsyncIterator, Coroutine, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
@@ -19,6 +19,7 @@ from typing import Any, TypeVar
 from app.embedded import broker, clickhouse
 from app.kit import home
 from app.kit.environment import own_environment
+from app.kit.logs import logger
 from app.kit.process import StartFault
 from app.kit.secrets import Secrets
 from app.settings import Settings, load
@@ -32,10 +33,11 @@ _Got = TypeVar("_Got")
 
 
 class Home:
-    """What runs: its settings with the addresses, and how it may end."""
+    """What runs: its settings with the addresses, the flows of its folder at the start, how it may end."""
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
+        self.flows: tuple[str, ...] = ()
         self._ends: list[asyncio.Task[str]] = []
 
     def add(self, end: Coroutine[Any, Any, str]) -> None:
@@ -71,11 +73,14 @@ def home_settings(environ: Mapping[str, str]) -> Settings:
 
 
 @asynccontextmanager
-async def at_home(settings: Settings, *, flows: Path | None = None) -> AsyncIterator[Home]:
+async def at_home(
+    settings: Settings, *, flows: Path | None = None, tell: Callable[[str], None] | None = None
+) -> AsyncIterator[Home]:
     """Run everything; yields once all of it is ready, its addresses written into `settings.data_dir`.
 
-    `flows` is a folder of flow files, which is watched. At the end the roles stop, then the engines. Raises
-    `StartFault` when it cannot start, and as `Work.running` when the stop fails.
+    `flows` is a folder of flow files, which is watched; what becomes of them is told to `tell` or the log, a
+    line each. At the end the roles stop, then the engines. Raises `StartFault` when it cannot start, and as
+    `Work.running` when the stop fails.
     """
     async with AsyncExitStack() as stack:
         stack.enter_context(home.hold(settings.data_dir))
@@ -106,7 +111,7 @@ async def at_home(settings: Settings, *, flows: Path | None = None) -> AsyncIter
         await here.during(_migrate(here.settings))
         secrets = Secrets(own_environment(), settings.secrets_dir)
         if flows is not None:
-            await stack.enter_async_context(_followed(here, flows, secrets))
+            await stack.enter_async_context(_followed(here, flows, secrets, tell or logger().info))
         await stack.enter_async_context(work.running(ROLES, secrets))
         here.add(work.ended())
         stack.callback(here.cancel)
@@ -152,15 +157,18 @@ async def _migrate(settings: Settings) -> None:
 
 
 @asynccontextmanager
-async def _followed(here: Home, flows: Path, secrets: Secrets) -> AsyncIterator[None]:
+async def _followed(
+    here: Home, flows: Path, secrets: Secrets, tell: Callable[[str], None]
+) -> AsyncIterator[None]:
     """Follow a folder of flows; what it says is written before anything is sent."""
     from app.embedded.folder import Folder
 
-    folder = Folder(here.settings, flows, secrets)
+    folder = Folder(here.settings, flows, secrets, tell)
     watching = asyncio.create_task(folder.watch())
     here.add(_watched(watching))
     try:
         await here.during(folder.ready.wait())
+        here.flows = tuple(folder.made)
         yield
     finally:
         watching.cancel()
@@ -170,7 +178,10 @@ async def _followed(here: Home, flows: Path, secrets: Secrets) -> AsyncIterator[
 
 async def _watched(watching: asyncio.Task[None]) -> str:
     await asyncio.wait((watching,))
-    return f"the folder of flows: {watching.exception()}"
+    error: BaseException | None = watching.exception()
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return f"the folder of flows is not watched any more: {type(error).__name__}: {error}"
 
 
 async def _ready(waits_for: Any) -> None:

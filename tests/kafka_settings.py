@@ -4,17 +4,23 @@ from __future__ import annotations
 
 import secrets
 from pathlib import Path
+from typing import Protocol
 
 from app.settings import Settings, load
-from tests.kafka import Kafka
 
 
-def settings_for(kafka: Kafka, folder: Path, **more: str) -> Settings:
+class Reached(Protocol):
+    """A broker, Apache Kafka or the embedded one: its address."""
+
+    bootstrap: str
+
+
+def settings_for(kafka: Reached, folder: Path, **more: str) -> Settings:
     """Settings with a fresh prefix, 4 partitions, data in `folder`; `more` as names in lower case."""
     return load(environ_for(kafka, folder, **more))
 
 
-def environ_for(kafka: Kafka, folder: Path, **more: str) -> dict[str, str]:
+def environ_for(kafka: Reached, folder: Path, **more: str) -> dict[str, str]:
     """The same as the environment of a process."""
     environ = {
         "POSTBACKS_KAFKA": kafka.bootstrap,

@@ -25,8 +25,8 @@ from app.messages.record import LogRecord
 from app.settings import Settings, load
 from app.stream.migrate import migrate_topics
 from tests.clickhouse import Database
-from tests.kafka import Kafka, free_port
-from tests.kafka_settings import environ_for
+from tests.kafka import free_port
+from tests.kafka_settings import Reached, environ_for
 
 _ROOT = Path(__file__).parents[1]
 _SCRIPT = _ROOT / "tests" / "faults" / "worker_process.py"
@@ -156,7 +156,7 @@ def _lead_of(event: Mapping[str, Any] | bytes) -> bytes:
 
 @asynccontextmanager
 async def installation(
-    kafka: Kafka, database: Database, folder: Path, **more: str
+    kafka: Reached, database: Database, folder: Path, **more: str
 ) -> AsyncIterator[Installation]:
     """A migrated installation; its workers are killed at the end."""
     environ = environ_for(

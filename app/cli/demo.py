@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import shutil
 import sys
 from pathlib import Path
 from typing import Annotated, TextIO
 
 import typer
 
-from app.cli.dev import PortOption, environ_at_home, run_at_home, settings_at_home
+from app.cli.dev import PortOption, called, environ_at_home, run_at_home, settings_at_home
 from app.cli.ending import fail
 from app.cli.printing import console
 from app.kit.home import is_held
@@ -43,7 +42,7 @@ def demo(once: OnceOption = False, port: PortOption = None) -> None:
         from app.demo.run import Stage, run
 
         out = console(None if sys.stdout.isatty() else _WIDTH_OF_A_PIPE)
-        return await run(settings, Stage(out, told_to_stop(), _called(settings), once))
+        return await run(settings, Stage(out, told_to_stop(), called(settings), once))
 
     configure(settings.log_format, settings.log_level, _opened(settings.data_dir / "demo" / "log", settings))
     run_at_home(work)
@@ -56,10 +55,3 @@ def _opened(path: Path, settings: Settings) -> TextIO:
         return path.open("a" if is_held(settings.data_dir) else "w", encoding="utf-8")
     except OSError as error:
         fail(f"{path} cannot be written ({error.strerror}): set {PREFIX}DATA_DIR")
-
-
-def _called(settings: Settings) -> str:
-    """How to call us again, as we were called, for the same data directory."""
-    name = "postbacks" if shutil.which("postbacks") == sys.argv[0] else sys.argv[0]
-    is_default = str(settings.data_dir) == ".postbacks"
-    return name if is_default else f"{PREFIX}DATA_DIR={settings.data_dir} {name}"

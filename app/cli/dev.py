@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 import signal
 import sys
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
 from app.cli.ending import fail
 from app.kit.environment import ADDRESSES, names_an_address, own_environment
 from app.kit.process import StartFault, end
+from app.kit.reader import PREFIX
 from app.settings import Settings, strangers
+
+if TYPE_CHECKING:
+    from app.dev import Home
 
 FlowsOption = Annotated[
     Path | None,
@@ -92,32 +97,42 @@ async def _until_told(settings: Settings) -> int:
     for signum in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(signum, ours.cancel)
     try:
-        async with at_home(settings, flows=settings.flows_dir) as home:
-            print("\n".join(_told(settings, home.settings)), flush=True)
+        async with at_home(settings, flows=settings.flows_dir, tell=_say) as home:
+            _say("\n".join(_told(settings, home)))
             ended = await home.ended()
-            say = "start it again: postbacks dev (what Kafka and ClickHouse held is gone)"
-            print(f"postbacks: dev ends: {ended}; {say}", file=sys.stderr)
+            again = f"start it again: {called(settings)} dev (what Kafka and ClickHouse held is gone)"
+            print(f"postbacks: dev ends: {ended}; {again}", file=sys.stderr)
             end(1)  # an orderly stop would wait for what is gone
     except asyncio.CancelledError:
         return 0
 
 
-def _told(settings: Settings, home: Settings) -> list[str]:
-    """What runs where, what a stop loses, and how to go on; `home` has the real addresses."""
-    watched = (
-        f"{settings.flows_dir}, watched"
-        if settings.flows_dir
-        else "none watched: --flows DIR, or flows apply"
-    )
-    other = "" if str(settings.data_dir) == ".postbacks" else f"POSTBACKS_DATA_DIR={settings.data_dir} "
+def called(settings: Settings) -> str:
+    """How to call us again, as we were called, for the same data directory."""
+    name = "postbacks" if shutil.which("postbacks") == sys.argv[0] else sys.argv[0]
+    is_default = str(settings.data_dir) == ".postbacks"
+    return name if is_default else f"{PREFIX}DATA_DIR={settings.data_dir} {name}"
+
+
+def _say(text: str) -> None:
+    print(text, flush=True)
+
+
+def _told(settings: Settings, home: Home) -> list[str]:
+    """What runs where, what a stop loses, and how to go on."""
+    here, command = home.settings, called(settings)
+    watched = f"{settings.flows_dir}, watched, {len(home.flows)} to begin with"
+    flow_id = next(iter(home.flows), "F-7")
+    event = f'{{"event_id": "e-1", "lead_id": "L-1", "flow_id": "{flow_id}", "status": "new"}}'
     return [
         "Postbacks is ready.",
-        f"  pages       http://{home.web_host}:{home.web_port}/metrics",
-        f"  Kafka       {home.kafka}",
-        f"  ClickHouse  {home.clickhouse}",
-        f"  flows       {watched}",
+        f"  pages       http://{here.web_host}:{here.web_port} (/metrics, /readyz)",
+        f"  Kafka       {here.kafka}",
+        f"  ClickHouse  {here.clickhouse}",
+        f"  flows       {watched if settings.flows_dir else 'no folder is watched: --flows DIR'}",
         "A stop (Ctrl-C) loses all of it: leads, requests, flows applied by hand, rows.",
-        "Go on in a second terminal" + (":" if other else ", in this folder:"),
-        f"  {other}postbacks leads send leads.jsonl",
-        f"  {other}postbacks logs tail",
+        "Go on in a second terminal, in this folder:",
+        f"  echo '{event}' |",
+        f"    {command} leads send -",
+        f"  {command} logs tail",
     ]

@@ -9,14 +9,13 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
 from app.flows.folder import Complaint, Made, Steps, steps
 from app.flows.lint import lint
-from app.kit.logs import logger
 from app.kit.secrets import Secrets
 from app.settings import Settings
 from app.stream.kafka import new_producer
@@ -29,11 +28,14 @@ _Stamps = dict[str, tuple[int, int, int]]
 
 
 class Folder:
-    """Writes what a folder says; `made` are the flows that it wrote."""
+    """Writes what a folder says, and tells a person what it did, a line each; `made` is what it wrote."""
 
-    def __init__(self, settings: Settings, folder: Path, secrets: Secrets) -> None:
-        self._secrets = secrets
+    def __init__(
+        self, settings: Settings, folder: Path, secrets: Secrets, tell: Callable[[str], None]
+    ) -> None:
         self._folder = folder
+        self._secrets = secrets
+        self._tell = tell
         self._topic = settings.topics.flow_configs.name
         self._producer = new_producer(settings)
         self._latest: WholeTable[int] = WholeTable(settings, self._topic, lambda key, value, offset: offset)
@@ -66,7 +68,7 @@ class Folder:
             await asyncio.sleep(_LOOK_S)
             now = await asyncio.to_thread(stamps, self._folder)
             if now is None and before is not None:
-                logger().error("the folder of flows is gone, its flows stay", folder=str(self._folder))
+                self._tell(f"{self._folder}: is gone, its flows stay")
             elif now is not None and now == before and now != self._settled:
                 await self._apply(now)
             before = now
@@ -80,34 +82,30 @@ class Folder:
         self._settled = now
 
     async def _do(self, todo: Steps) -> None:
-        for complaint in todo.complaints:
-            if complaint not in self._told:
-                logger().error("flow file not used, what it said before stays", **_shown(complaint))
+        for one in todo.complaints:
+            if one not in self._told:
+                place = f"{one.place}: " if one.place else ""
+                self._tell(f"{one.file}: refused: {place}{one.reason}; what it said before stays")
         self._told = todo.complaints
         for flow_id, (file, config) in todo.writes.items():
             self._written = await self._send(flow_id, config)
             self.made[flow_id] = Made(file, config, self._written)
-            logger().info("flow is live", flow=flow_id, file=file)
-            for warning in lint(config, self._secrets):
-                logger().warning("flow is doubtful", file=file, place=warning.place, reason=warning.text)
+            self._tell(f"{file}: flow {flow_id} is live")
+            for doubt in lint(config, self._secrets):
+                self._tell(f"{file}: warning: {doubt.place}: {doubt.text}")
         for flow_id, file in todo.moves.items():
             self.made[flow_id] = replace(self.made[flow_id], file=file)
         for flow_id in todo.deletes:
             self._written = await self._send(flow_id, None)
-            logger().info("flow deleted with its file", flow=flow_id, file=self.made.pop(flow_id).file)
+            self._tell(f"{self.made.pop(flow_id).file}: no longer holds flow {flow_id}, which is deleted")
         for flow_id in todo.forgets:
             file = self.made.pop(flow_id).file
-            logger().warning("file is gone, its flow stays: others changed it since", flow=flow_id, file=file)
+            self._tell(f"{file}: no longer holds flow {flow_id}, which stays: others changed it since")
 
     async def _send(self, flow_id: str, config: bytes | None) -> int:
         """Write a record; its offset."""
         acked = await self._producer.send_and_wait(self._topic, config, key=flow_id.encode(), partition=0)
         return int(acked.offset)
-
-
-def _shown(complaint: Complaint) -> dict[str, str]:
-    shown = {"file": complaint.file, "place": complaint.place, "reason": complaint.reason}
-    return {name: text for name, text in shown.items() if text}
 
 
 def stamps(folder: Path) -> _Stamps | None:

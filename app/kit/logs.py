@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import sys
 from collections.abc import Callable, Iterable
 from typing import Any, TextIO
@@ -53,16 +54,20 @@ def hide_in_logs(values: Callable[[], Iterable[str]]) -> None:
 
 
 def configure(log_format: str, level: str, out: TextIO | None = None) -> None:
-    """Send our logs and the libraries' to `out` (standard error) as `json` or `console` lines."""
+    """Send our logs and the libraries' to `out` (standard error) as `json` or `console` lines.
+
+    A console has the time of day where it stands, and colours on a terminal unless `NO_COLOR` is set.
+    """
     out = out or sys.stderr
+    is_json = log_format == "json"
     final: Any = (
         structlog.processors.JSONRenderer(ensure_ascii=False)
-        if log_format == "json"
-        else structlog.dev.ConsoleRenderer(colors=out.isatty())
+        if is_json
+        else structlog.dev.ConsoleRenderer(colors=out.isatty() and not os.environ.get("NO_COLOR"))
     )
     shared: list[Any] = [
         structlog.stdlib.add_log_level,
-        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        structlog.processors.TimeStamper(fmt="iso" if is_json else "%H:%M:%S", utc=is_json),
     ]
     structlog.configure(
         processors=[

@@ -65,7 +65,7 @@ async def test_a_second_terminal_finds_everything_and_flows_follow_their_folder(
                 '[{"flow_id": "F-7", "postbacks": {"new": "https://x/{click|sha265}"}}]'
             )
             await until(lambda: "[0].postbacks.new" in running.told(), running.told)
-            assert "summer.json" in running.told()
+            assert "summer.json: refused: [0].postbacks.new: " in running.told()
             _send(shell, "L-2")
             await _arrived(receiver, "/first?lead=L-2", running)
 
@@ -77,7 +77,10 @@ async def test_a_second_terminal_finds_everything_and_flows_follow_their_folder(
             shell.write("by-hand.json", _flow(receiver, "hand", "F-8"))
             assert shell.run("flows", "apply", "by-hand.json").returncode == 0
             (folder / "summer.json").unlink()
-            await until(lambda: "flow deleted with its file" in running.told(), running.told)
+            await until(
+                lambda: "summer.json: no longer holds flow F-7, which is deleted" in running.told(),
+                running.told,
+            )
             assert [row["flow_id"] for row in shell.rows("flows", "list")] == ["F-8"]
 
             done = shell.run("migrate")
