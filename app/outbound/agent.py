@@ -51,7 +51,7 @@ from app.stream.watchdog import Reading
 
 _WINDOW = Window(values=50_000, bytes=64 * 1024 * 1024)
 
-_MOST_TASKS = 10_000  # sends and writes on their way
+_MOST_TASKS = 4_000  # writes on their way, beside what may be in flight
 
 _encoder = msgspec.json.Encoder()
 
@@ -149,7 +149,7 @@ class Outbound:
 
     async def _few(self) -> None:
         """Wait while too much is on its way: what arrives meanwhile waits in Kafka."""
-        while len(self._tasks) >= _MOST_TASKS:
+        while len(self._tasks) >= _MOST_TASKS + self._settings.max_in_flight:
             self._few_tasks.clear()
             await self._few_tasks.wait()
 

@@ -9,9 +9,9 @@ before anything of the partition is sent.
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import AsyncIterator, Iterator, Sequence
-from typing import Generic, TypeVar
+from hashlib import blake2b
+from typing import TypeVar
 
 import msgspec
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -23,9 +23,9 @@ from app.settings import Settings
 from app.stream.kafka import new_reader
 
 KEPT_MS = 5 * 60 * 1000
-MOST = 200_000
+MOST_ATTEMPTS = 200_000  # of a partition
+MOST_PUT_OFFS = 100_000  # likewise: a long lag behind a receiver that hangs makes that many in a minute
 
-K = TypeVar("K")
 T = TypeVar("T")
 
 _DELIVERED = 2**31  # above any attempt's number
@@ -53,71 +53,73 @@ _attempted = msgspec.json.Decoder(Attempted)
 _waiting = msgspec.json.Decoder(Waiting)
 
 
-class Highest(Generic[K]):
-    """The highest number told for each key, oldest first; bounded by age and number."""
+class Highest:
+    """The highest number told for each key, for five minutes at least, unless more than `most` are told.
 
-    def __init__(self) -> None:
-        self._known: OrderedDict[K, tuple[int, int]] = OrderedDict()  # → highest, when (ms)
+    Two generations, of which the older goes at once: in order of age each key would cost three times as much.
+    """
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._young: dict[bytes, int] = {}
+        self._old: dict[bytes, int] = {}
+        self._since_ms = 0  # when the young began
 
     def __len__(self) -> int:
-        return len(self._known)
+        return len(self._young.keys() | self._old.keys())
 
-    def tell(self, key: K, number: int, now_ms: int) -> None:
-        """Raise a key to a number, and let the oldest keys go."""
-        self._keep(key, max(number, self._of(key)), now_ms)
-        while len(self._known) > MOST or self._oldest_ms() < now_ms - KEPT_MS:
-            self._known.popitem(last=False)
+    def tell(self, key: bytes, number: int, now_ms: int) -> None:
+        """Raise a key to a number."""
+        if len(self._young) >= self._most // 2 or now_ms - self._since_ms >= KEPT_MS:
+            self._young, self._old, self._since_ms = {}, self._young, now_ms
+        self._young[key] = max(number, self._of(key))
 
-    def reaches(self, key: K, number: int, now_ms: int) -> bool:
+    def reaches(self, key: bytes, number: int, now_ms: int) -> bool:
         """Whether a key was told that number or a higher one.
 
         What is asked for is kept on: whoever repeats it (a crash loop, say) may do so again.
         """
-        highest = self._of(key)
-        if highest < number:
+        if self._of(key) < number:
             return False
-        self._keep(key, highest, now_ms)
+        self.tell(key, number, now_ms)
         return True
 
-    def _of(self, key: K) -> int:
-        return self._known.get(key, (0, 0))[0]
-
-    def _keep(self, key: K, number: int, now_ms: int) -> None:
-        self._known[key] = (number, now_ms)
-        self._known.move_to_end(key)
-
-    def _oldest_ms(self) -> int:
-        return next(iter(self._known.values()))[1]
+    def _of(self, key: bytes) -> int:
+        return max(self._young.get(key, 0), self._old.get(key, 0))
 
 
 class Memory:
     """What was attempted and put off in one partition."""
 
     def __init__(self) -> None:
-        self._attempts: Highest[tuple[str, int]] = Highest()
-        self._put_offs: Highest[tuple[str, int, int]] = Highest()
+        self._attempts = Highest(MOST_ATTEMPTS)
+        self._put_offs = Highest(MOST_PUT_OFFS)
 
     def remember(self, attempted: Attempted, now_ms: int) -> None:
         """An attempt has its row; one without a sending (attempt 0) is no attempt."""
         if attempted.attempt:
             attempt = _DELIVERED if attempted.outcome == "delivered" else attempted.attempt
-            self._attempts.tell((attempted.request_id, attempted.replay), attempt, now_ms)
+            self._attempts.tell(_key(attempted.request_id, attempted.replay), attempt, now_ms)
 
     def remember_put_off(self, copy: Request | Waiting, now_ms: int) -> None:
         """A copy was written to a tier; one that is there for another reason (0 put-offs) is no put-off."""
         if copy.put_offs:
-            self._put_offs.tell((copy.request_id, copy.replay, copy.attempts), copy.put_offs, now_ms)
+            self._put_offs.tell(_key(copy.request_id, copy.replay, copy.attempts), copy.put_offs, now_ms)
 
     def knows(self, request: Request, now_ms: int) -> bool:
         """Whether what would come now was done: the attempt, a later one, a delivery, or a put-off."""
-        key = (request.request_id, request.replay)
-        put_off = (*key, request.attempts)
-        return self._attempts.reaches(key, request.attempts + 1, now_ms) or self._put_offs.reaches(
-            put_off, request.put_offs + 1, now_ms
-        )
+        attempts, put_offs = request.attempts, request.put_offs
+        return self._attempts.reaches(
+            _key(request.request_id, request.replay), attempts + 1, now_ms
+        ) or self._put_offs.reaches(_key(request.request_id, request.replay, attempts), put_offs + 1, now_ms)
 
     def __len__(self) -> int:
         return len(self._attempts) + len(self._put_offs)
+
+
+def _key(request_id: str, *numbers: int) -> bytes:
+    """A key of 16 bytes, whatever the length of an id."""
+    return blake2b(f"{numbers}{request_id}".encode(), digest_size=16).digest()
 
 
 async def read_memory(settings: Settings, partition: int, first_request_ms: int, now_ms: int) -> Memory:

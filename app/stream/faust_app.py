@@ -18,6 +18,7 @@ from typing import Any
 import faust
 from aiokafka.errors import IllegalStateError
 from faust.transport.drivers import aiokafka as driver
+from faust.types import TP
 
 from app.kit.logs import logger
 from app.settings import Settings
@@ -109,6 +110,10 @@ class LedgerConsumer(driver.Consumer):
             committed=committed,
             first=offset,
         )
+
+    def on_buffer_drop(self, tp: Any) -> None:
+        """Fetch a partition again, by Faust's own name: given aiokafka's it fails at the next full buffer."""
+        super().on_buffer_drop(TP(*tp))
 
     async def on_partitions_revoked(self, revoked: Any) -> None:
         """Hand over: `quiesce` and commit inside, then forget what was released."""

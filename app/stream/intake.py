@@ -19,6 +19,8 @@ from app.kit.metrics import ABANDONED
 from app.stream.faust_app import RoleApp
 from app.stream.ledger import Ledger
 
+_MOST_QUEUED_BYTES = 4 * 1024 * 1024  # of one partition: what waits behind them may as well wait in Kafka
+
 
 @dataclass(frozen=True, slots=True)
 class Window:
@@ -140,15 +142,17 @@ class Intake:
             self._emptied.set()
 
     def _check_window(self, tp: Any) -> None:
-        ledger = self._ledgers[tp]
-        held_bytes = ledger.bytes + self._queued.get(tp, 0)
-        window = self._window
-        if held_bytes >= window.bytes or ledger.values >= window.values:
+        ledger, window, queued = self._ledgers[tp], self._window, self._queued.get(tp, 0)
+        filled = max(
+            (ledger.bytes + queued) / window.bytes,
+            ledger.values / window.values,
+            queued / _MOST_QUEUED_BYTES,
+        )
+        if filled >= 1:
             self._full.add(tp)
-            self._app.consumer.on_buffer_full(
-                tp
-            )  # again each time: Faust's own queue lifts it when it empties
-        elif tp in self._full and held_bytes < window.bytes / 2 and ledger.values < window.values / 2:
+            # Again each time: Faust's own queue lifts it when it empties.
+            self._app.consumer.on_buffer_full(tp)
+        elif tp in self._full and filled < 0.5:
             self._full.discard(tp)
             self._app.consumer.on_buffer_drop(tp)
 
