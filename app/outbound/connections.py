@@ -3,29 +3,20 @@
 Facts that shape this module (read in aiohttp 3.14.5, each with a test in `tests/integration`):
 - Bytes that arrive on an idle kept connection become the answer to the next request on it. Such a
   connection is not used again (`Pool.connect`).
-- The parser takes interim answers, blank lines and chunk extensions without end, and keeps each interim one.
-  `_Handler` counts heads and bytes.
-- The parser forgets the answers of a piece of bytes in which anything is wrong, so what follows a body
-  that is longer than its Content-Length says would take a good answer with it; and what is wrong inside a
-  body leaves its reader waiting. `_Handler` feeds an answer's head by itself and wakes the reader.
 - Kept connections are given up after 4 s, before servers do (Apache and Node: 5 s), so that a request
   seldom meets a connection that is just being closed.
 - The library resolves a name and then makes the connection in `_wrap_create_connection`: there a proxy takes
   over, with the addresses that the guard is to see. The library's own way would tell a proxy the name.
-- The event loop's own threads are few, and one dead name server holds them all. Names are resolved on
-  threads of our own, one lookup a name.
 """
 
 from __future__ import annotations
 
 import asyncio
 import functools
-import re
 import socket
 import ssl
 from collections import Counter
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import aiohttp
@@ -33,18 +24,14 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 from aiohttp.client_proto import ResponseHandler
 from aiohttp.client_reqrep import ClientRequest
 from aiohttp.connector import Connection
-from aiohttp.http_parser import RawResponseMessage
 
 from app.outbound.answers import os_text
 from app.outbound.guard import AddressBlocked, AddrInfo, OpenSocket, connecting, refused
+from app.outbound.handler import Handler, new_handler
 from app.outbound.tunnel import Proxy, ProxyFault, ProxyRefused
 
 KEEP_ALIVE_S = 4.0
-NAME_THREADS = 32
-MAX_WIRE_BYTES = 2**20  # of one answer: its head, and its body with what frames it
 _MOST_ADDRESSES = 4  # of each family
-_MOST_HEADS = 16  # of one answer, its interim ones (1xx) included
-_head_end = re.compile(rb"\n\r?\n")
 
 
 class Pool(aiohttp.TCPConnector):
@@ -63,7 +50,7 @@ class Pool(aiohttp.TCPConnector):
             resolver=resolver,
             socket_factory=open_socket,
         )
-        self._factory = functools.partial(_handler, loop=self._loop)
+        self._factory = functools.partial(new_handler, loop=self._loop)
         self._proxy = proxy
 
     async def connect(
@@ -80,7 +67,7 @@ class Pool(aiohttp.TCPConnector):
             if is_new or (connection.protocol is not None and not connection.protocol.should_close):
                 break
             connection.close()
-        if isinstance(connection.protocol, _Handler):
+        if isinstance(connection.protocol, Handler):
             connection.protocol.begin()
         if flight is not None:
             flight.connected = True
@@ -153,7 +140,7 @@ class Pool(aiohttp.TCPConnector):
         self, transport: asyncio.Transport, req: ClientRequest, server_hostname: str | None
     ) -> tuple[asyncio.Transport, ResponseHandler]:
         """Lay HTTP, or TLS and HTTP, over a tunnel."""
-        protocol = _Handler(self._loop)
+        protocol = Handler(self._loop)
         tls = self._get_ssl_context(req)
         if tls is None:
             transport.set_protocol(protocol)
@@ -197,93 +184,6 @@ def _few(found: list[ResolveResult]) -> list[ResolveResult]:
         if seen[":" in one["host"]] <= _MOST_ADDRESSES:
             kept.append(one)
     return kept
-
-
-class Flooded(aiohttp.ClientPayloadError):
-    """An answer is larger around its body than any that means well; the text says by what."""
-
-
-class _Handler(ResponseHandler):
-    """One connection's side of HTTP. What an answer may cost is counted from `begin` on."""
-
-    def begin(self) -> None:
-        """Be ready for the answer to the next request."""
-        self._left = MAX_WIRE_BYTES
-        self._heads_left = _MOST_HEADS
-        self._is_in_body = False
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self.begin()
-        super().connection_made(transport)
-
-    def data_received(self, data: bytes) -> None:
-        self._left -= len(data)
-        if self._left < 0:
-            self._refuse(f"the answer has over {MAX_WIRE_BYTES // 2**20} MiB around its body")
-        while data and self.exception() is None and not self._is_in_body:
-            if self._heads_left == 0:
-                self._refuse(f"over {_MOST_HEADS} heads came before the answer's")
-                return
-            found = _head_end.search(data)
-            end = found.end() if found else len(data)
-            self._heads_left -= found is not None
-            super().data_received(data[:end])
-            data = data[end:]
-        if self.exception() is None:
-            super().data_received(data)
-
-    def feed_data(self, data: tuple[RawResponseMessage, aiohttp.StreamReader], size: int = 0) -> None:
-        code = data[0].code
-        self._is_in_body = not 100 <= code < 200 or code == 101
-        super().feed_data(data, size)
-
-    def set_exception(self, exc: BaseException, *cause: BaseException) -> None:
-        super().set_exception(exc, *cause)
-        if self._payload is not None:
-            # Soon, not now: what came before the fault is read first.
-            self._loop.call_soon(_break, self._payload, exc)
-
-    def _refuse(self, why: str) -> None:
-        self.set_exception(Flooded(why))  # first: of two faults the reader hears the earlier
-        if self.transport is not None:
-            self.transport.close()
-
-
-def _break(body: aiohttp.StreamReader, why: BaseException) -> None:
-    if not body.is_eof() and body.exception() is None:
-        body.set_exception(
-            why if isinstance(why, Flooded) else aiohttp.ClientPayloadError("the body is broken")
-        )
-
-
-def _handler(loop: asyncio.AbstractEventLoop) -> ResponseHandler:
-    return _Handler(loop)
-
-
-class Names(AbstractResolver):
-    """The system's name service, on threads of its own."""
-
-    def __init__(self) -> None:
-        self._threads = ThreadPoolExecutor(NAME_THREADS, thread_name_prefix="names")
-
-    async def resolve(
-        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
-    ) -> list[ResolveResult]:
-        """Every address of `host`. Raises `socket.gaierror`."""
-        # As bytes: Python would put a text through its own, older IDNA and raise what is no OSError.
-        name = host.encode()
-        look_up = functools.partial(
-            socket.getaddrinfo, name, port, family, socket.SOCK_STREAM, flags=socket.AI_ADDRCONFIG
-        )
-        found = await asyncio.get_running_loop().run_in_executor(self._threads, look_up)
-        return [
-            ResolveResult(hostname=host, host=str(target[0]), port=port, family=kind, proto=protocol, flags=0)
-            for kind, _, protocol, _, target in found
-        ]
-
-    async def close(self) -> None:
-        """Let go of the threads; a lookup that hangs ends with its own time-out."""
-        self._threads.shutdown(wait=False, cancel_futures=True)
 
 
 def tls_context() -> ssl.SSLContext:

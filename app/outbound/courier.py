@@ -30,9 +30,11 @@ from yarl import URL
 from app.kit.clock import now_ms
 from app.messages.request import Request
 from app.outbound.answers import READ_BYTES, Answer, Failure, FailureKind, os_text
-from app.outbound.connections import Flooded, Names, Pool, tls_context
+from app.outbound.connections import Pool, tls_context
 from app.outbound.guard import Connecting, OpenSocket, connecting
+from app.outbound.handler import Flooded
 from app.outbound.inflate import inflate
+from app.outbound.names import Names
 from app.outbound.tunnel import Proxy, ProxyFault
 from app.outbound.wire import Wire, put_together
 from app.templates.pipeline import SecretMissing

@@ -14,9 +14,10 @@ from aiohttp.abc import ResolveResult
 from app.kit.secrets import Secrets
 from app.messages.request import Delivery
 from app.outbound.answers import Answer, Failure
-from app.outbound.connections import NAME_THREADS, tls_context
+from app.outbound.connections import tls_context
 from app.outbound.courier import Courier
 from app.outbound.guard import Guard
+from app.outbound.names import NAME_THREADS
 from tests.names import CLOSED_HOSTS, Names
 from tests.outbound import LOOPBACK, request
 from tests.receivers import Receiver, answer

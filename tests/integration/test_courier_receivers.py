@@ -209,6 +209,11 @@ _FLOODS: dict[str, tuple[Script, FailureKind, str]] = {
     ),
     "a chunk's size": (flood(_CHUNKED, b"0" * 4096), "incomplete", _MUCH),
     "a chunk's extension": (flood(_CHUNKED + b"1;", b"x" * 4096), "incomplete", _MUCH),
+    "chunks of a byte": (
+        flood(_CHUNKED, b"1\r\nx\r\n" * 1000),
+        "incomplete",
+        "the answer's body comes in over 8192 chunks",
+    ),
     "trailers": (flood(_CHUNKED + b"2\r\nok\r\n0\r\n", b"X: aaaaaaaa\r\n" * 128), "incomplete", _BROKE),
     "one trailer": (flood(_CHUNKED + b"2\r\nok\r\n0\r\nX: ", b"a" * 4096), "incomplete", _BROKE),
 }
@@ -236,11 +241,18 @@ async def test_a_flood_around_the_body_ends_soon_and_is_not_kept(
     assert played[0].written < 32 * 2**20  # what the system's buffers took
 
 
-@pytest.mark.parametrize("size", [1, 64])
+@pytest.mark.parametrize("size", [16, 64])
 async def test_small_chunks_with_extensions_are_an_answer_up_to_a_limit(courier: Courier, size: int) -> None:
     chunk = b"%x;ext\r\n%s\r\n" % (size, b"x" * size)
     said = await _answer(courier, flood(_CHUNKED, chunk * 500))
     assert said.body == b"x" * READ_BYTES
+
+
+async def test_a_long_text_of_short_lines_in_chunks_is_an_answer(courier: Courier) -> None:
+    lines = b"12345\r\n" * 100_000
+    chunk = b"%x\r\n%s\r\n" % (len(lines), lines)
+    said = await _answer(courier, raw(_CHUNKED + chunk + b"0\r\n\r\n"))
+    assert said.body == lines[:READ_BYTES]
 
 
 async def test_a_few_interim_answers_come_before_each_answer_of_a_kept_connection(courier: Courier) -> None:

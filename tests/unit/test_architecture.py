@@ -21,6 +21,8 @@ _SHELL_FILES = {
     "ask_records.py",
     "courier.py",
     "connections.py",
+    "handler.py",
+    "names.py",
     "guard.py",
     "writer.py",
     "retries.py",
