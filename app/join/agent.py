@@ -20,7 +20,10 @@ from app.flows.config import FlowFault, parse_record
 from app.flows.flow import Flow
 from app.join.build import Effects, Source, Terms, join
 from app.join.expire import Sweep
-from app.kit.clock import now_ms
+from app.join.rejections import Rejections
+from app.kit.alarm_lines import AlarmLines
+from app.kit.alarms import Alarm
+from app.kit.clock import now_ms, steady_ms
 from app.kit.logs import logger
 from app.kit.metrics import (
     BROKEN_CONFIGS,
@@ -82,12 +85,14 @@ class Join:
             dry_run=settings.sending == "dry-run",
         )
         self._expiring = asyncio.Lock()
+        self._rejections = Rejections(steady_ms())
+        self._alarms = AlarmLines()
         app.quiesce = self._quiesce
         app.agent(raw_topic(app, settings.topics.lead_events.name), name=self.name)(self._feed)
 
     def jobs(self, stopping: asyncio.Event) -> Sequence[Coroutine[Any, Any, None]]:
-        """Following the flows; folding."""
-        return (self._flows.follow(), self._run())
+        """Following the flows; folding; alarms."""
+        return (self._flows.follow(), self._run(), self._alarms.run(self._wrong))
 
     def reads(self) -> Sequence[Reading]:
         """Its stream."""
@@ -99,6 +104,9 @@ class Join:
         if not self.app.is_assigned:
             missing.append("an assignment, its leads recovered")
         return missing
+
+    def _wrong(self) -> list[Alarm]:
+        return self._rejections.alarms(now_ms(), steady_ms())
 
     async def _feed(self, stream: Any) -> None:
         await self._intake.feed(stream)
@@ -179,6 +187,7 @@ class Join:
                 _tell(record)
             sends.append(self._log.add(partition, record.lead_id.encode(), _encoder.encode(record)))
         if effects.rejected is not None:
+            self._rejections.note(effects.rejected, steady_ms())
             topic = self._settings.topics.events_rejected.name
             logger().warning(
                 "lead event rejected: kept",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from datetime import UTC, datetime
 
 
 def now_ms() -> int:
@@ -13,3 +14,11 @@ def now_ms() -> int:
 def steady_ms() -> int:
     """Milliseconds of a clock that nobody sets: only differences mean anything."""
     return time.monotonic_ns() // 1_000_000
+
+
+def utc(unix_ms: int) -> str:
+    """A time as people read it, `2026-11-24T10:00:00Z`; one that no calendar has as a number."""
+    try:
+        return datetime.fromtimestamp(unix_ms / 1000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    except (ValueError, OverflowError, OSError):
+        return f"{unix_ms} ms"

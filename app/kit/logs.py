@@ -11,7 +11,6 @@ from typing import Any, TextIO
 import structlog
 
 from app.kit.hiding import hide, to_hide
-from app.kit.metrics import ALARMS
 
 _FROM_LIBRARIES = logging.WARNING  # faust, mode and aiokafka tell every step at INFO
 _SELDOM_S = 5.0
@@ -102,9 +101,3 @@ def logger() -> structlog.stdlib.BoundLogger:
     """The product's own logger; bind request, lead and flow to it."""
     bound: structlog.stdlib.BoundLogger = structlog.stdlib.get_logger("postbacks")
     return bound
-
-
-def alarm(what: str, **facts: object) -> None:
-    """Say what somebody should look at now: one line at level critical marked `alarm`, and a counter."""
-    ALARMS.labels(what).inc()
-    logger().critical(what, alarm=True, **facts)

@@ -50,7 +50,21 @@ SEND_S = Histogram(
 )
 LEADS_EXPIRED = Counter("postbacks_leads_expired", "Leads forgotten after LEAD_TTL_DAYS.")
 ALARMS = Counter(
-    "postbacks_alarms", "Alarm lines in the log, by what happened. Rising: read the log.", ["alarm"]
+    "postbacks_alarms",
+    "Alarms that began; each is a line `alarm` in the log, which says where, why and what to do. By kind: "
+    "postback_fails (what it sends only fails: see why in its rows, then replay), host_dark (it answers "
+    "nothing: what is for it waits; see whether it is reached from here), auth_refused (parked: mend the "
+    "credentials, then release), deadline_near (requests that wait will fail unsent: see why), "
+    "events_rejected (more than usual: mend the producer, then send them again).",
+    ["kind"],
+)
+ALARMS_ON = Gauge(
+    "postbacks_alarms_on", "Alarms that are on now, by kind; on more than 0 call somebody.", ["kind"]
+)
+ALARM = Gauge(
+    "postbacks_alarm",
+    "1 while an alarm is on, with where; at most 100 of a kind.",
+    ["kind", "flow", "postback", "host"],
 )
 PARKED_POSTBACKS = Gauge(
     "postbacks_parked_postbacks",

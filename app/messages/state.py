@@ -7,11 +7,11 @@ changes it.
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import Literal
 
 import msgspec
 
+from app.kit.clock import utc
 from app.messages.envelope import UNREADABLE
 from app.messages.request import Request, UnixMs
 
@@ -32,8 +32,7 @@ class PostbackState(msgspec.Struct, frozen=True):
 
     def told(self) -> str:
         """What a person is told of it: `parked since 2026-11-24T10:00:00Z by w1: status 401`."""
-        since = datetime.fromtimestamp(self.since / 1000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-        return f"{self.state} since {since} by {self.by}" + (f": {self.why}" if self.why else "")
+        return f"{self.state} since {utc(self.since)} by {self.by}" + (f": {self.why}" if self.why else "")
 
 
 _state = msgspec.json.Decoder(PostbackState)

@@ -17,7 +17,9 @@ from typing import Any
 import msgspec
 from aiokafka import AIOKafkaProducer
 
-from app.kit.clock import now_ms
+from app.kit.alarm_lines import AlarmLines
+from app.kit.alarms import Alarm
+from app.kit.clock import now_ms, steady_ms
 from app.kit.logs import logger
 from app.kit.metrics import ABANDONED, ATTEMPTS, DROPPED, EXHAUSTED, SEND_S, SKIPPED, UNFINISHED
 from app.kit.points import reach
@@ -41,6 +43,7 @@ from app.outbound.retries import Mover
 from app.outbound.schedule import is_early
 from app.outbound.tiers import Tiers
 from app.outbound.verdict import judge
+from app.outbound.watch import Watch
 from app.settings import Settings
 from app.stream.faust_app import RoleApp, raw_topic
 from app.stream.intake import Intake, Taken, Window
@@ -87,7 +90,9 @@ class Outbound:
         self._settings = settings
         self._producer = producer
         self._intake = Intake(app, _WINDOW)
-        self._gate: Gate[Item] = Gate(settings, self._start, self._handle, self._put_off)
+        self._watch = Watch()
+        self._alarms = AlarmLines()
+        self._gate: Gate[Item] = Gate(settings, self._start, self._handle, self._put_off, self._watch.circuit)
         self._courier = courier
         self._log = Outbox(producer, settings.topics.log.name)
         self._tiers = Tiers(producer, settings.topics)
@@ -104,8 +109,13 @@ class Outbound:
         app.agent(raw_topic(app, settings.topics.requests.name), name=self.name)(self._feed)
 
     def jobs(self, stopping: asyncio.Event) -> Sequence[Coroutine[Any, Any, None]]:
-        """Following the states; taking and sending; moving what is due, until `stopping`."""
-        return (self._parking.follow(), self._run(), self._mover.run(stopping))
+        """Following the states; taking and sending; moving what is due, until `stopping`; alarms."""
+        return (
+            self._parking.follow(),
+            self._run(),
+            self._mover.run(stopping),
+            self._alarms.run(self._wrong),
+        )
 
     def reads(self) -> Sequence[Reading]:
         """Requests, and what waits in the tiers."""
@@ -115,6 +125,12 @@ class Outbound:
         """Until the states are read, and it has partitions or knows that it has none."""
         missing = [] if self._parking.ready.is_set() else ["the postbacks' states"]
         return missing if self.app.is_assigned else [*missing, "an assignment"]
+
+    def _wrong(self) -> list[Alarm]:
+        """All that is wrong now."""
+        parked = self._parking.parked()
+        refused = {name: state for name, state in parked.items() if state.by == self._settings.worker}
+        return self._watch.alarms(now_ms(), steady_ms(), refused, set(parked))
 
     async def _feed(self, stream: Any) -> None:
         await self._intake.feed(stream)
@@ -185,6 +201,7 @@ class Outbound:
 
     def _offer(self, item: Item) -> None:
         request, now = item.request, now_ms()
+        self._watch.deadlines.back(request)
         if is_early(request.due_at, request.origin.requested_at, now):
             self._start(self._delay(item, now))
         else:
@@ -263,7 +280,7 @@ class Outbound:
     async def _end_unsent(self, item: Item, outcome: Outcome, reason: str, at_ms: int) -> None:
         """End a request that is not sent, with its row."""
         if outcome == "parked":
-            await self._parking.keep(item.taken.partition, item.request)
+            await self._keep(item.taken.partition, item.request)
         elif outcome == "skipped":
             SKIPPED.labels(reason.partition(":")[0]).inc()
         elif outcome == "failed":
@@ -310,8 +327,9 @@ class Outbound:
         if parks is not None:
             await self._parking.park(request, f"{parks}: {row.reason}")
         await self._follow(item, step, ended)
-        await self._write(item, row)
-        return report_of(outcome, judgement, self._settings.retry_after_max_s * 1000)
+        report = report_of(outcome, judgement, self._settings.retry_after_max_s * 1000)
+        await self._write(item, row, report)
+        return report
 
     async def _follow(self, item: Item, step: Step, at_ms: int) -> None:
         """Keep what comes again where it waits, and remember what is asked for later."""
@@ -321,14 +339,20 @@ class Outbound:
             await self._wait(partition, again, at_ms)
             reach("outbound: retry written")
         elif isinstance(step, Parked):
-            await self._parking.keep(partition, _attempted(request))
+            await self._keep(partition, _attempted(request))
         elif isinstance(step, Delivered):
             await self._newest.delivered(partition, request, at_ms)
         elif isinstance(step, Exhausted):
             EXHAUSTED.labels(step.limit).inc()
 
+    async def _keep(self, partition: int, request: Request) -> None:
+        """Keep a request for as long as its postback is parked."""
+        await self._parking.keep(partition, request)
+        self._watch.deadlines.kept(request)
+
     async def _wait(self, partition: int, request: Request, at_ms: int) -> None:
         """Put a request into the tier for the time until it is due."""
+        self._watch.deadlines.waits(request)
         await self._tiers.add(partition, _key(request), _encoder.encode(request), request.due_at - at_ms)
 
     async def _delay(self, item: Item, at_ms: int) -> None:
@@ -346,7 +370,7 @@ class Outbound:
         reach("outbound: delayed")
         self._intake.finish(item.taken)
 
-    async def _write(self, item: Item, row: LogRecord) -> None:
+    async def _write(self, item: Item, row: LogRecord, report: Report = NOTHING) -> None:
         """The row, then the ack; a released request that is not parked again is taken out before."""
         if item.request.released >= 0 and row.outcome != "parked":
             await self._parking.take_out(item.taken.partition, item.request)
@@ -356,6 +380,7 @@ class Outbound:
             made = Attempted(row.request_id, row.replay, row.attempt, row.outcome)
             memory.remember(made, row.logged_at)
         ATTEMPTS.labels(row.outcome).inc()
+        self._watch.wrote(row, report.kind, steady_ms())
         _tell(row)
         self._intake.finish(item.taken)
 
@@ -370,6 +395,7 @@ class Outbound:
                 ABANDONED.inc(len(open_ones))
                 logger().warning("sends given up while open: each may repeat", count=len(open_ones))
         self._intake.forget()
+        self._watch.deadlines.forget()
         self._memories.clear()  # after a lost session somebody else sent: each assignment reads it anew
         self._quiescing = self.app.leaving
 

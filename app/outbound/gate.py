@@ -29,7 +29,10 @@ class PutOff(Protocol[T]):
 
 
 class Gate(Generic[T]):
-    """Starts `send` for what is to be sent now and `put_off` for what is not, each as a task by `start`."""
+    """Starts `send` for what is to be sent now and `put_off` for what is not, each as a task by `start`.
+
+    `on_circuit` is told each circuit that opens or closes, with the steady time.
+    """
 
     def __init__(
         self,
@@ -37,12 +40,14 @@ class Gate(Generic[T]):
         start: Callable[[Coroutine[Any, Any, None]], None],
         send: Callable[[Job[T]], Coroutine[Any, Any, None]],
         put_off: PutOff[T],
+        on_circuit: Callable[[CircuitChange, int], None],
     ) -> None:
         waits_ms = [tier.delay_ms for tier in settings.topics.retries[:3]]
         self._hosts: Hosts[T] = Hosts(settings.max_in_flight, settings.max_per_host, waits_ms)
         self._start = start
         self._send = send
         self._put_off = put_off
+        self._on_circuit = on_circuit
         self._share = 0.0
         self._named: set[str] = set()
         self._timer: asyncio.TimerHandle | None = None
@@ -79,6 +84,7 @@ class Gate(Generic[T]):
                 alone = not self._hosts.is_lane_busy(step.job.lane)
                 self._start(self._put_off(step.job, now_ms() + step.due_ms - at_ms, alone=alone))
         for change in self._hosts.changes():
+            self._on_circuit(change, at_ms)
             self._tell(change)
         IN_FLIGHT.set(self._hosts.in_flight)
         WAITING.set(self._hosts.waiting)

@@ -15,12 +15,13 @@ import msgspec
 from aiokafka import AIOKafkaProducer
 
 from app.kit.clock import now_ms
-from app.kit.logs import alarm, logger
+from app.kit.logs import logger
 from app.kit.metrics import PARKED_POSTBACKS
 from app.kit.points import reach
 from app.messages.envelope import UNREADABLE
 from app.messages.request import Request
-from app.messages.state import PostbackState, decode_state, key_of, parked_key
+from app.messages.state import Postback, PostbackState, decode_state, key_of, parked_key
+from app.messages.state import postback_of as postback_named
 from app.outbound.parking import KnownState, Refusals, postback_of, why_kept
 from app.outbound.verdict import Meaning
 from app.settings import Settings
@@ -67,6 +68,17 @@ class Parking:
         parked = known is not None and known.state.state == "parked"
         return self._refusals.why_parked(postback_of(request), verdict, answered=answered, parked=parked)
 
+    def parked(self) -> dict[Postback, PostbackState]:
+        """The states of the postbacks that are parked, whoever parked them."""
+        known = {key: self._known(key) for key in {*self._table, *self._written}}
+        return {
+            postback: one.state
+            for key, one in known.items()
+            if one is not None
+            and one.state.state == "parked"
+            and (postback := postback_named(key)) is not None
+        }
+
     async def park(self, request: Request, why: str) -> None:
         """Park the request's postback, unless it is; returns when Kafka has the state."""
         flow_id, postback_id = postback_of(request)
@@ -80,7 +92,7 @@ class Parking:
             )
             self._written[key] = KnownState(state, (await sent).offset)
         reach("outbound: state written")
-        alarm("postback parked", flow=flow_id, postback=postback_id, why=why)
+        logger().warning("postback parked", flow=flow_id, postback=postback_id, why=why)
 
     async def keep(self, partition: int, request: Request) -> None:
         """Write a request to `postback-parked`; returns when Kafka has it."""

@@ -5,6 +5,7 @@
 `TEST_STALL=loop` the event loop too;
 `TEST_CLOCK=file` adds the seconds in that file to the clock; `TEST_MOST_BYTES_OF_A_FILE` makes a
 disk that is full;
+`TEST_QUICK_ALARMS=1` has alarms begin and end within a second or two;
 `TEST_NAIVE_ACKS=1` acks in the order of finishing, without the ledger; `TEST_RESOLVE=port:ca.pem` takes
 every host name for a receiver on loopback whose certificates that authority signs.
 """
@@ -24,15 +25,19 @@ from typing import Any, NoReturn
 
 from aiohttp.abc import AbstractResolver, ResolveResult
 
+import app.join.agent
 import app.kit.clock
 import app.main
+import app.outbound.agent
 import app.stream.intake
 from app.kit import points
+from app.kit.alarm_lines import AlarmLines
 from app.kit.logs import configure
 from app.kit.secrets import Secrets
 from app.outbound.connections import tls_context
 from app.outbound.courier import Courier
 from app.outbound.retries import Mover
+from app.outbound.watch import Watch
 from app.settings import load
 from app.stream.intake import Intake
 from app.stream.ledger import Ledger
@@ -97,6 +102,10 @@ def main(roles: list[str]) -> NoReturn:
         Mover._copies = stand_still  # type: ignore[method-assign, assignment]  # likewise
     elif os.environ.get("TEST_STALL"):
         Intake.take = stand_still  # type: ignore[method-assign, assignment]  # what the test is about
+    if os.environ.get("TEST_QUICK_ALARMS"):
+        vars(app.outbound.agent)["Watch"] = functools.partial(Watch, dark_ms=1_000)
+        for role in (app.join.agent, app.outbound.agent):
+            vars(role)["AlarmLines"] = functools.partial(AlarmLines, look_s=0.2, calm_ms=1_000)
     if os.environ.get("TEST_NAIVE_ACKS"):
         vars(app.stream.intake)["Ledger"] = NaiveLedger
     if resolve := os.environ.get("TEST_RESOLVE"):

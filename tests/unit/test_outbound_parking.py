@@ -93,6 +93,11 @@ def test_a_parked_postback_keeps_its_requests_and_says_since_when_and_why() -> N
     assert why_kept(request(), None) is None
 
 
+def test_a_state_since_a_year_that_no_calendar_has_is_told_too() -> None:
+    state = PostbackState("parked", "", 2**53, "w1")
+    assert state.told() == "parked since 9007199254740992 ms by w1"
+
+
 def test_a_released_request_is_sent_until_its_postback_is_parked_anew() -> None:
     assert why_kept(released_from(4), KnownState(PARKED, 4)) is None
     assert why_kept(released_from(4), KnownState(PARKED, 3)) is None  # the newest is not read yet
