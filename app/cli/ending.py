@@ -9,12 +9,15 @@ from __future__ import annotations
 import asyncio
 import logging
 import sys
-from collections.abc import Awaitable, Callable
-from typing import NoReturn, TypeVar
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
+from typing import Any, NoReturn, TypeVar
 
 from app.settings import Settings, doubts, environment, load
 
 _REACH_S = 10.0  # a broker answers within milliseconds; a person waits for this
+_PATIENCE_S = 30.0
+_STOP_S = 5.0
 _Got = TypeVar("_Got")
 
 
@@ -87,6 +90,33 @@ async def _reach(settings: Settings) -> None:
         fail(f"Kafka at {settings.kafka} (POSTBACKS_KAFKA) does not answer within {_REACH_S:g} s")
     finally:
         await admin.close()
+
+
+@asynccontextmanager
+async def producing(settings: Settings) -> AsyncIterator[Any]:
+    """Our producer, started and stopped again, also where Kafka went away meanwhile."""
+    from app.stream.kafka import new_producer
+
+    producer = new_producer(settings)
+    await producer.start()
+    try:
+        yield producer
+    finally:
+        with suppress(TimeoutError):  # it would wait for Kafka without limit
+            async with asyncio.timeout(_STOP_S):
+                await producer.stop()
+
+
+@asynccontextmanager
+async def patience() -> AsyncIterator[None]:
+    """Bound a wait for Kafka's word, since our producer waits without limit. Raises `KafkaTimeoutError`."""
+    from aiokafka.errors import KafkaTimeoutError
+
+    try:
+        async with asyncio.timeout(_PATIENCE_S):
+            yield
+    except TimeoutError:
+        raise KafkaTimeoutError from None
 
 
 def kafka_told(error: Exception) -> str:

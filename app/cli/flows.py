@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import orjson
 import typer
 
-from app.cli.ending import fail, run_async, settings_told
+from app.cli.ending import fail, patience, producing, run_async, settings_told
 from app.cli.printing import JsonOption, print_json
 from app.cli.tables import Column, print_table
 from app.flows.config import FlowFault, parse, parse_record
@@ -227,19 +227,14 @@ async def _flows_and_parked(settings: Settings) -> tuple[Flows, dict[str, dict[s
 
 async def _write(settings: Settings, configs: Mapping[str, bytes | None]) -> dict[str, int]:
     """Write configs, null deletes; their versions, once Kafka has them all."""
-    from app.stream.kafka import new_producer
     from app.stream.migrate import check_topics
 
     topic = settings.topics.flow_configs
     await check_topics(settings, [topic])
-    producer = new_producer(settings)
-    await producer.start()
-    try:
+    async with producing(settings) as producer, patience():
         sent = [
             await producer.send(topic.name, config, key=flow_id.encode(), partition=0)
             for flow_id, config in configs.items()
         ]
         written = await asyncio.gather(*sent)
-        return {flow_id: record.offset for flow_id, record in zip(configs, written, strict=True)}
-    finally:
-        await producer.stop()
+    return {flow_id: record.offset for flow_id, record in zip(configs, written, strict=True)}

@@ -8,14 +8,14 @@ import sys
 import tempfile
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Annotated, Any
 
 import typer
 
 from app.cli.clickhouse import MAX_EXECUTION_S, ask
-from app.cli.ending import fail, kafka_told, run_async, settings_told
+from app.cli.ending import fail, kafka_told, patience, producing, run_async, settings_told
 from app.cli.printing import JsonOption, print_json, progress
 from app.cli.story import print_story, story_as_json
 from app.leads.lines import BadLine, EventLine, read_lines
@@ -29,8 +29,6 @@ leads_app = typer.Typer(
 )
 _MOST_TOLD = 20
 _MOST_OPEN = 10_000  # sent and not yet acknowledged: bounds the memory
-_PATIENCE_S = 30.0
-_STOP_S = 5.0
 
 Acked = Callable[[EventLine, Any], None]
 
@@ -146,37 +144,29 @@ def _sent(line: EventLine, where: Any) -> dict[str, Any]:
 async def _produce(settings: Settings, topic: str, lines: Iterable[EventLine], acked: Acked) -> None:
     """Send all lines and await the broker's word for each, in their order.
 
-    Raises aiokafka's `KafkaError`, also when there was no word for `_PATIENCE_S`.
+    Raises aiokafka's `KafkaError`, also when Kafka stays silent.
     """
-    from app.stream.kafka import new_producer
-
-    producer = new_producer(settings)
-    await producer.start()
     open_ones: deque[tuple[EventLine, asyncio.Future[Any]]] = deque()
     try:
-        for line in lines:
-            ack = await producer.send(topic, line.value, key=line.lead_id.encode())
-            open_ones.append((line, ack))
-            if len(open_ones) >= _MOST_OPEN:
+        async with producing(settings) as producer:
+            for line in lines:
+                async with patience():
+                    ack = await producer.send(topic, line.value, key=line.lead_id.encode())
+                open_ones.append((line, ack))
+                if len(open_ones) >= _MOST_OPEN:
+                    await _next_ack(open_ones, acked)
+            while open_ones:
                 await _next_ack(open_ones, acked)
-        while open_ones:
-            await _next_ack(open_ones, acked)
     finally:
-        with suppress(TimeoutError):  # it would wait for ever for a Kafka that is away
-            async with asyncio.timeout(_STOP_S):
-                await producer.stop()
         for line, ack in open_ones:
             if ack.done() and not ack.cancelled() and ack.exception() is None:
                 acked(line, ack.result())
 
 
 async def _next_ack(open_ones: deque[tuple[EventLine, asyncio.Future[Any]]], acked: Acked) -> None:
-    from aiokafka.errors import KafkaTimeoutError
-
     line, ack = open_ones[0]
-    if not (await asyncio.wait([ack], timeout=_PATIENCE_S))[0]:
-        raise KafkaTimeoutError
-    where = ack.result()
+    async with patience():
+        where = await ack
     open_ones.popleft()
     acked(line, where)
 

@@ -62,9 +62,12 @@ async def test_a_file_that_is_sent_while_kafka_dies_says_how_much_of_it_kafka_ha
             file.writelines(json.dumps({**event, "reason": padding}) + "\n" for event in events)
         out = tmp_path / "out"
         sending = shell.start("leads", "send", "events.jsonl", "--json", out=out)
-        await until(lambda: out.read_bytes().count(b"\n") > 100, lambda: out.read_text()[:1000])
-        broker.kill()
-        assert await asyncio.to_thread(sending.wait, 120) == 1
+        try:
+            await until(lambda: out.read_bytes().count(b"\n") > 100, lambda: out.read_text()[:1000])
+            broker.kill()
+            assert await asyncio.to_thread(sending.wait, 120) == 1
+        finally:
+            sending.kill()
     finally:
         broker.kill()
     *acked, told = out.read_text().splitlines()

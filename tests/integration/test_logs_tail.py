@@ -127,15 +127,18 @@ async def test_tail_outlives_a_clickhouse_that_is_away_and_ends_by_ctrl_c(tmp_pa
         await _store(url, _record("old"), _record("older", logged_at=_NOON_MS - 1), offset=0)
         shell = Shell(tmp_path, {"POSTBACKS_CLICKHOUSE": url})
         tail = shell.start("logs", "tail", "--json", "--last", "1", out=out)
-        await until(lambda: len(told()) == 1, lambda: str(told()))
-        await asyncio.to_thread(stop_clickhouse, process)
-        await until(lambda: len(told()) == 2, lambda: str(told()))
-        await asyncio.sleep(3)  # it goes on asking, and says nothing more
-        process, _ = await asyncio.to_thread(start_clickhouse, *arguments)
-        await _store(url, _record("new"), offset=1)
-        await until(lambda: len(told()) == 4, lambda: str(told()))
-        tail.send_signal(signal.SIGINT)
-        assert await asyncio.to_thread(tail.wait, 20) == 0
+        try:
+            await until(lambda: len(told()) == 1, lambda: str(told()))
+            await asyncio.to_thread(stop_clickhouse, process)
+            await until(lambda: len(told()) == 2, lambda: str(told()))
+            await asyncio.sleep(3)  # it goes on asking, and says nothing more
+            process, _ = await asyncio.to_thread(start_clickhouse, *arguments)
+            await _store(url, _record("new"), offset=1)
+            await until(lambda: len(told()) == 4, lambda: str(told()))
+            tail.send_signal(signal.SIGINT)
+            assert await asyncio.to_thread(tail.wait, 20) == 0
+        finally:
+            tail.kill()
     finally:
         await asyncio.to_thread(stop_clickhouse, process)
     old, away, back, new = told()
