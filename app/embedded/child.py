@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import re
 import signal
 import socket
 import sys
@@ -34,7 +35,8 @@ class Child:
         status = await self.process.wait()
         how = f"status {status}" if status >= 0 else f"signal {signal.Signals(-status).name}"
         lines = [line.strip() for line in self.said.splitlines() if line.strip()]
-        return f"{self.name} ended ({how})" + (f": {lines[-1]}" if lines else "")
+        why = re.sub(r"^postbacks embedded \w+: ", "", lines[-1]) if lines else ""
+        return f"{self.name} ended ({how})" + (f": {why}" if why else "")
 
     async def listening(self) -> None:
         """Wait until it listens on its port. Raises `StartFault`."""

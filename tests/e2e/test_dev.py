@@ -94,11 +94,18 @@ async def test_what_stands_in_the_way_is_one_line(shell: Shell, taken: int) -> N
     one_line(shell.run("dev", POSTBACKS_KAFKA="k:9092"), 2, "POSTBACKS_KAFKA is set")
     one_line(shell.run("dev", POSTBACKS_DATA_DIR="/dev/null/x"), 1, "/dev/null/x", "POSTBACKS_DATA_DIR")
     assert shell.run("dev", "--flows", "nowhere").returncode == 2
+    (shell.folder / "chdb.py").write_text(
+        "def connect(folder):\n    raise RuntimeError('the disk is full')\n"
+    )
+    done = shell.run("dev", "--port", "0", PYTHONPATH=str(shell.folder))
+    assert (done.returncode, done.stderr.count("\n")) == (1, 1)
+    assert done.stderr.startswith("postbacks: the embedded ClickHouse ended (status 1): the data folder ")
+    assert "the disk is full" in done.stderr
     with dev(shell, "--port", "0") as starting:
         children = await until(starting.children, starting.told)
         assert await starting.stop() == 0
         assert psutil.wait_procs(children, timeout=30)[1] == []
-        assert starting.told() == ""
+        assert starting.err.read_text() == ""
     with dev(shell, "--port", "0") as running:
         await running.ready()
         pid = str(running.process.pid)

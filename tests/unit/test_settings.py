@@ -43,6 +43,7 @@ def _fault(**settings: str) -> str:
         ("proxy", None),
         ("source_addresses", ()),
         ("secrets_dir", None),
+        ("flows_dir", None),
         ("max_in_flight", 256),
         ("max_per_host", 32),
         ("lead_ttl_days", 90),
@@ -93,6 +94,7 @@ def test_a_worker_is_named_after_its_machine_when_nothing_names_it(monkeypatch: 
         ("WORKER", "w-2", "worker", "w-2"),
         ("SENDING", "dry-run", "sending", "dry-run"),
         ("SECRETS_DIR", "/", "secrets_dir", Path("/")),
+        ("FLOWS_DIR", "/", "flows_dir", Path("/")),
         ("MAX_IN_FLIGHT", "1", "max_in_flight", 1),
         ("MAX_PER_HOST", "65536", "max_per_host", 65_536),
         ("RETRY_DELAYS", "1s, 90s,2m,1d", "retry_delays", ("1s", "90s", "2m", "1d")),
@@ -144,6 +146,7 @@ _DAYS = ("LEAD_TTL_DAYS", "LOG_TTL_DAYS", "REQUESTS_RETENTION_DAYS")
         *(("SOURCE_ADDRESS", text, "an address of this machine")
           for text in ("eth0", "10.0.0.1,10.0.0.2", "10.0.0.1,", "10.0.0.0/8", "::1,fe80::1")),
         ("SECRETS_DIR", "/nowhere/at/all", "no such folder"),
+        ("FLOWS_DIR", "/nowhere/at/all", "no such folder"),
         ("KAFKA_SECURITY", "TLS", "PLAINTEXT, SSL, SASL_PLAINTEXT, SASL_SSL"),
         ("KAFKA_SASL_MECHANISM", "GSSAPI", "PLAIN, SCRAM-SHA-256, SCRAM-SHA-512"),
         ("KAFKA_CA_FILE", "/nowhere/ca.pem", "no such file"),
