@@ -146,6 +146,7 @@ class Outbound:
                 self._broken.result()
             finally:
                 self._gate.drop_waiting()
+                self._broken.cancel()
                 taking.cancel()
                 for task in self._tasks:
                     task.cancel()
@@ -175,9 +176,13 @@ class Outbound:
         await asyncio.gather(*(self._read_memory(taken) for taken in first.values()))
 
     async def _read_memory(self, first: Taken) -> None:
-        memory = await read_memory(self._settings, first.partition, first.timestamp_ms, now_ms())
+        memory = await read_memory(self._settings, first.partition, first.timestamp_ms, now_ms(), self._go_on)
         if not self._is_given_up(first):
             self._memories[first.partition] = memory
+
+    def _go_on(self) -> None:
+        """Tell the watchdog that reading back is progress, for all that waits behind it too."""
+        self.app.finished.update(list(self.app.held()))
 
     def _accept(self, taken: Taken) -> None:
         if self._is_given_up(taken):
@@ -229,10 +234,13 @@ class Outbound:
     def _ended(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
         self._few_tasks.set()
-        if not task.cancelled() and (error := task.exception()) is not None:
-            assert self._broken is not None
-            if not self._broken.done():
-                self._broken.set_exception(error)
+        assert self._broken is not None
+        if self._broken.done():
+            return
+        if task.cancelled():
+            self._broken.set_exception(RuntimeError("something cancelled a request: it would never end"))
+        elif (error := task.exception()) is not None:
+            self._broken.set_exception(error)
 
     async def _handle(self, job: Job[Item]) -> None:
         report = NOTHING

@@ -9,7 +9,7 @@ before anything of the partition is sent.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from hashlib import blake2b
 from typing import TypeVar
 
@@ -122,10 +122,17 @@ def _key(request_id: str, *numbers: int) -> bytes:
     return blake2b(f"{numbers}{request_id}".encode(), digest_size=16).digest()
 
 
-async def read_memory(settings: Settings, partition: int, first_request_ms: int, now_ms: int) -> Memory:
+async def read_memory(
+    settings: Settings,
+    partition: int,
+    first_request_ms: int,
+    now_ms: int,
+    goes_on: Callable[[], object] = lambda: None,
+) -> Memory:
     """The memory of a partition, from the log's and the tiers'.
 
-    `first_request_ms` is the Kafka timestamp of the first uncommitted request. Raises `KafkaError`.
+    `first_request_ms` is the Kafka timestamp of the first uncommitted request; `goes_on` is called at each
+    step, of which there may be minutes. Raises `KafkaError`.
     """
     memory = Memory()
     log = TopicPartition(settings.topics.log.name, partition)
@@ -133,7 +140,7 @@ async def read_memory(settings: Settings, partition: int, first_request_ms: int,
     reader = new_reader(settings)
     await reader.start()
     try:
-        async for tp, value in _read(reader, [log, *tiers], max(0, first_request_ms - KEPT_MS)):
+        async for tp, value in _read(reader, [log, *tiers], max(0, first_request_ms - KEPT_MS), goes_on):
             if tp == log:
                 for attempted in attempted_in(value):
                     memory.remember(attempted, now_ms)
@@ -146,7 +153,10 @@ async def read_memory(settings: Settings, partition: int, first_request_ms: int,
 
 
 async def _read(
-    reader: AIOKafkaConsumer, partitions: Sequence[TopicPartition], since_ms: int
+    reader: AIOKafkaConsumer,
+    partitions: Sequence[TopicPartition],
+    since_ms: int,
+    goes_on: Callable[[], object],
 ) -> AsyncIterator[tuple[TopicPartition, bytes | None]]:
     """The records of these partitions from a time to the ends that they have now."""
     reader.assign(partitions)
@@ -157,6 +167,7 @@ async def _read(
         reader.seek(tp, ends[tp] if start is None else start.offset)
     while any([await reader.position(tp) < end for tp, end in ends.items()]):
         for tp, records in (await reader.getmany(timeout_ms=200)).items():
+            goes_on()
             for record in records:
                 yield tp, record.value
 

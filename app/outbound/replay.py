@@ -38,7 +38,7 @@ class Original:
 
 def numbered(request: Request, replay: int) -> Request:
     """The request as its replay number `replay`, no attempt made."""
-    return msgspec.structs.replace(request, replay=replay, attempts=0, released=-1, dry_run=False)
+    return msgspec.structs.replace(request, replay=replay, attempts=0, put_offs=0, released=-1, dry_run=False)
 
 
 class Replays:

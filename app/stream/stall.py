@@ -37,6 +37,10 @@ class Stalls(Generic[Key]):
         }
         return [key for key, (_, since_s) in self._since.items() if now_s - since_s >= self._timeout_s]
 
+    def forget(self, key: Key) -> None:
+        """Begin a partition anew: nothing waited in it."""
+        self._since.pop(key, None)
+
     def _standing_since(self, key: Key, standing: Standing, now_s: float) -> tuple[int, float]:
         finished, since_s = self._since.get(key, (-1, now_s))
         return (finished, since_s) if finished == standing.finished else (standing.finished, now_s)

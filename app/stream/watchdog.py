@@ -14,7 +14,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
-from aiokafka import AIOKafkaConsumer
+from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
 from app.kit.logs import logger
@@ -23,6 +23,7 @@ from app.stream.kafka import new_reader
 from app.stream.stall import Stalls, Standing
 
 _LOOKS = 6  # within one time-out
+_FETCH_MS = 500
 _TURNS = 2  # time-outs without a look after which the event loop counts as stuck
 
 
@@ -103,6 +104,9 @@ class Watchdog:
         }
         for name, tp in self._stalls.look(time.monotonic(), standings):
             standing = standings[name, tp]
+            if not await asyncio.wait_for(_holds_records(reader, tp, standing.lag), self._between_s):
+                self._stalls.forget((name, tp))
+                continue
             logger().error(
                 "stalled",
                 role=name,
@@ -122,3 +126,16 @@ class Watchdog:
             return {}
         ends = await asyncio.wait_for(reader.end_offsets(list(held)), self._between_s)
         return {tp: Standing(reading.finished[tp], max(0, ends[tp] - done)) for tp, done in held.items()}
+
+
+async def _holds_records(reader: AIOKafkaConsumer, tp: Any, lag: int) -> bool:
+    """Whether the last `lag` offsets of a partition hold a record: those of expired records and of the marks
+    of transactions do not, and a consumer never comes beyond them."""
+    partition = TopicPartition(*tp)
+    reader.assign([partition])
+    end = (await reader.end_offsets([partition]))[partition]
+    reader.seek(partition, end - lag)
+    while await reader.position(partition) < end:
+        if await reader.getmany(partition, timeout_ms=_FETCH_MS):
+            return True
+    return False

@@ -6,6 +6,8 @@ import asyncio
 from pathlib import Path
 
 import pytest
+from aiokafka import AIOKafkaProducer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
 
 from tests.clickhouse import Database
 from tests.kafka import Kafka, free_port
@@ -45,3 +47,25 @@ async def test_a_worker_that_is_idle_or_waits_for_clickhouse_does_not_end(
         assert worker.process.poll() is None, worker.tail()
         status, missing = worker.get("/readyz")
         assert (status, "ClickHouse" in missing) == (503, True)
+
+
+async def test_offsets_without_records_are_not_waited_for(
+    kafka: Kafka, clickhouse: Database, tmp_path: Path
+) -> None:
+    """A producer with transactions leaves marks at the end of a partition, and what is too old is deleted."""
+    async with installation(kafka, clickhouse, tmp_path, stall_timeout="5") as made:
+        events, requests = made.settings.topics.lead_events.name, made.settings.topics.requests.name
+        async with (
+            AIOKafkaProducer(bootstrap_servers=kafka.bootstrap, transactional_id=events) as producer,
+            producer.transaction(),
+        ):
+            await producer.send(events, b"{}", key=b"L-1", partition=0)
+        await made.producer.send_and_wait(requests, b"[]", key=b"L-1", partition=1)
+        admin = AIOKafkaAdminClient(bootstrap_servers=kafka.bootstrap)
+        await admin.start()
+        await admin.delete_records({TopicPartition(requests, 1): RecordsToDelete(before_offset=1)})
+        await admin.close()
+        worker = await made.start("join,outbound,log").ready()
+        await asyncio.sleep(15)
+        assert worker.process.poll() is None, worker.tail()
+        assert worker.metric("postbacks_lead_events_total") == 1

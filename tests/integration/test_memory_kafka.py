@@ -42,15 +42,17 @@ async def test_attempts_and_put_offs_since_the_first_open_request_are_known(
         )
 
     copy = structs.replace(request(request_id="put off"), put_offs=1)
+    steps: list[int] = []
     try:
         await write(tiers[0], structs.replace(request(request_id="long ago"), put_offs=1), minutes_ago=20)
         await write(settings.topics.log.name, _row("attempted", 2))
         await write(tiers[0], copy, structs.replace(request(request_id="retried"), attempts=1))
         await write(tiers[2], structs.replace(request(request_id="put off again", attempts=3), put_offs=4))
         await write(tiers[0], structs.replace(request(request_id="elsewhere"), put_offs=1), partition=2)
-        memory = await read_memory(settings, 1, NOW, NOW)
+        memory = await read_memory(settings, 1, NOW, NOW, lambda: steps.append(1))
     finally:
         await producer.stop()
+    assert steps, "a reading that takes minutes is no standstill"
     assert memory.knows(request(request_id="attempted", attempts=1), NOW)
     assert not memory.knows(request(request_id="attempted", attempts=2), NOW)
     assert memory.knows(request(request_id="put off"), NOW)
