@@ -15,7 +15,7 @@ from app.outbound.hosts import machine as module
 from app.outbound.hosts.circuit import RUN
 from app.outbound.hosts.host import LEAST_WAITING, MOST_WAITING
 from app.outbound.hosts.job import Job, PutOff, Rate, Report, Start
-from app.outbound.hosts.machine import MOST_IN_LANE, MOST_WAIT_MS, Hosts
+from app.outbound.hosts.machine import MOST_WAIT_MS, Hosts
 
 WAITS_MS = (5_000, 60_000, 600_000)
 WORKS = Report("works")
@@ -132,24 +132,26 @@ def test_hosts_that_answered_and_now_hang_leave_room_for_one_that_does(sick: int
         scene.end("good", times=1)
 
 
-def test_the_requests_of_one_lane_hold_one_place_of_their_host() -> None:
+def test_the_requests_of_one_lane_hold_one_place_of_their_host_and_go_in_their_order() -> None:
     scene = Scene()
-    scene.offer("a", MOST_IN_LANE, lane="L")
+    scene.offer("a", 100, lane="L")
     scene.offer("a", 3)
-    assert [job.lane[0] for job in scene.flying] == ["L", "lead 32", "lead 33", "lead 34"]
-    for number in range(MOST_IN_LANE):
-        assert scene.flying[0].item == f"a{number}"
-        lane = scene.flying.pop(0)
+    assert [job.lane[0] for job in scene.flying] == ["L", "lead 100", "lead 101", "lead 102"]
+    for number in range(100):
+        [lane] = [job for job in scene.flying if job.lane[0] == "L"]
+        assert lane.item == f"a{number}"
+        scene.flying.remove(lane)
         scene.machine.done(lane, WORKS, scene.now)
         scene.decide()
-        scene.flying.sort(key=lambda job: job.seq)
     assert not scene.put_offs
 
 
 def test_a_lane_that_is_too_long_is_put_off_in_its_order() -> None:
     scene = Scene()
-    scene.offer("a", MOST_IN_LANE + 5, lane="L")
-    assert [step.job.item for step in scene.put_offs] == [f"a{MOST_IN_LANE + n}" for n in range(5)]
+    scene.offer("a", 1_000, lane="L")
+    here = 1_000 - len(scene.put_offs)
+    assert LEAST_WAITING < here < MOST_WAITING // 4
+    assert [step.job.item for step in scene.put_offs] == [f"a{number}" for number in range(here, 1_000)]
     dues = [step.due_ms for step in scene.put_offs]
     assert dues == sorted(set(dues))
     assert dues[0] == scene.now + WAITS_MS[0]

@@ -32,7 +32,7 @@ from app.outbound.hosts.rates import Rates
 from app.outbound.hosts.slots import Slots
 
 MOST_WAIT_MS = 30_000
-MOST_IN_LANE = 32
+LANE_PART = 4  # one lane takes one of so many parts of what may wait for its host
 MOST_HOSTS = 10_000
 REMEMBERED_MS = 600_000  # a host without work
 DOUBTFUL_PART = 2  # hosts that may never answer hold one of so many parts of what may be in flight
@@ -151,7 +151,8 @@ class Hosts(Generic[T]):
     def _refused(self, host: Host[T], job: Job[T], now_ms: int) -> tuple[int, Why] | None:
         """Until when a job is put off at once, and why; None when it may wait."""
         before_ms = self._behind.due_ms(job, now_ms)
-        if before_ms is not None or self._lanes.length(job.lane) >= MOST_IN_LANE:
+        is_long = self._lanes.length(job.lane) >= host.bound(now_ms) // LANE_PART
+        if before_ms is not None or is_long:
             return self._after_lane(host, job, before_ms or now_ms, now_ms)
         if host.closed_ms > now_ms + SHORT_MS:
             return self._after_closed(host, job, now_ms)
