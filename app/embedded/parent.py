@@ -51,9 +51,10 @@ def main(argv: Sequence[str]) -> int:
 
 
 def _stay_between(parent: int, command: list[str]) -> int:
+    told: list[int] = []
+    signal.signal(signal.SIGTERM, lambda signum, _: told.append(signum))
     child = subprocess.Popen(command, env={})  # noqa: S603 - the engine we ship
-    signal.signal(signal.SIGTERM, lambda *_: child.terminate())
-    while child.poll() is None and os.getppid() == parent:
+    while child.poll() is None and os.getppid() == parent and not told:
         time.sleep(_LOOK_S)
     child.kill()
     return child.wait()
