@@ -270,6 +270,8 @@ class Outbound:
             await self._end_unsent(item, *unsent, at_ms)
             return
         again = put_off(item.request, due_at_ms, at_ms)
+        if again.released >= 0:  # else a release that is run again lets a second copy go
+            await self._parking.take_out(item.taken.partition, again)
         await self._wait(item.taken.partition, again, at_ms)
         reach("outbound: put off")
         if (memory := self._memories.get(item.taken.partition)) is not None:

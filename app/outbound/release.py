@@ -2,9 +2,9 @@
 
 A release lets kept requests go, oldest first, at a rate, each marked with the state that it was let go from.
 OUTBOUND sends them though the postback is parked still, keeps fresh ones behind them, and takes each out of
-`postback-parked` when it was handled; so what is left there is what is left to do, and a release that was
-stopped at any point is run again. A request that it had let go and that no worker had taken yet goes a
-second time then, and OUTBOUND's memory of attempts drops it.
+`postback-parked` when it was handled or put off; so what is left there is what is left to do, and a release
+that was stopped at any point is run again. A request that it had let go and that no worker had taken yet goes
+a second time then, and OUTBOUND's memory of attempts drops it.
 
 When nothing is left the state turns active. A worker sees that within a second; what it kept until then is
 let go behind it. A request that comes in that second may pass one of its lead (`lead_seq` shows it).

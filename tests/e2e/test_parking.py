@@ -248,3 +248,20 @@ async def _keep_one_more_that_is_overdue(tried: Tried) -> None:
     old = msgspec.structs.replace(request, request_id="old", origin=origin)
     value = msgspec.json.encode(old)
     await tried.made.producer.send_and_wait(topic, value, key=b"old", partition=record.partition)
+
+
+async def test_what_is_released_and_put_off_is_kept_no_more_and_arrives_once(tried: Tried) -> None:
+    """A release that is run again finds nothing of it, however long it waits in the tiers."""
+    leads = [f"L-{number}" for number in range(20)]
+    tried.apply("/v2", rate_limit_per_s=1)
+    assert (await tried.run("park", *_POSTBACK, "--yes")).returncode == 0
+    await tried.made.send(*lead_events(leads))
+    await tried.keeps(len(leads))
+    released = await tried.run("release", *_POSTBACK, "--rate", "1000", "--yes")
+    assert released.returncode == 0, released.stderr
+    assert await tried.kept() == 0
+    assert len(tried.arrived("/v2")) < len(leads), "most of them wait in the tiers"
+    await until(lambda: len(tried.arrived("/v2")) >= len(leads), tried.worker.tail)
+    rows = await until(lambda: tried.made.rows("lead_id", "outcome = 'delivered'", n=len(leads)), "rows")
+    assert sorted(lead for (lead,) in rows) == sorted(leads)
+    assert sorted(lead for lead, _ in tried.arrived("/v2")) == sorted(leads)

@@ -262,3 +262,18 @@ def test_a_bounded_number_of_put_offs_is_remembered_the_latest(monkeypatch: pyte
     assert len(behind) == 10
     held = [behind.due_ms(Job("", "h", (f"L{number}", "F", "p"), "later", seq=2), 0) for number in range(30)]
     assert held == [None] * 20 + [10_000] * 10
+
+
+def test_of_a_lane_that_puts_off_without_end_only_the_latest_are_looked_through(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(module, "MOST_OF_LANE", 3)
+    behind = Behind()
+    for seq in range(10):
+        behind.put_off(_job(f"r{seq}", seq), 1_000 + seq)
+        assert len(behind) == min(seq + 1, 3)
+    assert behind.due_ms(_job("new", 10), 0) == 1_009
+    assert behind.due_ms(_job("r0", 0), 0) is None
+    for seq in range(10):
+        behind.back(_job(f"r{seq}", seq))
+    assert len(behind) == 0

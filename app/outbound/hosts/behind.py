@@ -1,7 +1,7 @@
 """Which lanes have put something off, so that nothing newer goes before it.
 
-Best effort: remembered until two minutes after it was due, and at most so many over all lanes; a new
-owner of the partition begins without it.
+Best effort: remembered until two minutes after it was due, and at most so many of a lane (each offer looks
+through them) and over all lanes; a new owner of the partition begins without it.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from app.outbound.hosts.job import Job, Lane, T
 
 MOST = 50_000
+MOST_OF_LANE = 500
 KEPT_MS = 120_000
 
 
@@ -37,6 +38,9 @@ class Behind:
         self._count += job.name not in away
         away[job.name] = _Away(job.seq, due_ms)
         self._lanes.move_to_end(job.lane)
+        if len(away) > MOST_OF_LANE:
+            del away[next(iter(away))]
+            self._count -= 1
         while self._count > MOST:
             _, oldest = self._lanes.popitem(last=False)
             self._count -= len(oldest)
