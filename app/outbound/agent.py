@@ -252,7 +252,7 @@ class Outbound:
 
     async def _once(self, item: Item) -> Report:
         """Attempt a request, unless this attempt has its row; returns what that says of its host."""
-        if self._is_given_up(item.taken) or self._is_repeat(item):
+        if self._is_given_up(item.taken) or await self._is_repeat(item):
             return NOTHING
         started = now_ms()
         if (unsent := self._unsent(item, started)) is not None:
@@ -263,7 +263,7 @@ class Outbound:
     async def _put_off(self, job: Job[Item], due_at_ms: int, *, alone: bool) -> None:
         """Put a request off; if it is `alone` in its lane and may not be sent anyway, it ends here."""
         item = job.item
-        if self._is_given_up(item.taken) or self._is_repeat(item):
+        if self._is_given_up(item.taken) or await self._is_repeat(item):
             return
         at_ms = now_ms()
         if alone and (unsent := self._unsent(item, at_ms)) is not None:
@@ -278,11 +278,14 @@ class Outbound:
             memory.remember_put_off(again, at_ms)
         self._intake.finish(item.taken)
 
-    def _is_repeat(self, item: Item) -> bool:
+    async def _is_repeat(self, item: Item) -> bool:
         """Whether what is to come of a request was done before; then it ends here."""
-        memory = self._memories.get(item.taken.partition)
-        if memory is None or not memory.knows(item.request, now_ms()):
+        memory, request = self._memories.get(item.taken.partition), item.request
+        if memory is None or not memory.knows(request, now_ms()):
             return False
+        if request.released >= 0 and memory.is_delivered(request, now_ms()):
+            # kept again by who did not know of the delivery; of any other outcome it may be the only copy
+            await self._parking.take_out(item.taken.partition, request)
         DROPPED.inc()
         self._intake.finish(item.taken)
         return True
@@ -367,7 +370,7 @@ class Outbound:
 
     async def _delay(self, item: Item, at_ms: int) -> None:
         """Let a request that is not due wait, without an attempt or a row; one that will be late fails."""
-        if self._is_given_up(item.taken) or self._is_repeat(item):
+        if self._is_given_up(item.taken) or await self._is_repeat(item):
             return
         request = item.request
         if (late := overdue(request, request.due_at)) is not None:

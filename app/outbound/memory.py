@@ -113,6 +113,10 @@ class Memory:
             _key(request.request_id, request.replay), attempts + 1, now_ms
         ) or self._put_offs.reaches(_key(request.request_id, request.replay, attempts), put_offs + 1, now_ms)
 
+    def is_delivered(self, request: Request, now_ms: int) -> bool:
+        """Whether a row says that it was delivered, at any attempt."""
+        return self._attempts.reaches(_key(request.request_id, request.replay), _DELIVERED, now_ms)
+
     def __len__(self) -> int:
         return len(self._attempts) + len(self._put_offs)
 

@@ -16,8 +16,9 @@ from urllib.parse import parse_qs, urlsplit
 import msgspec
 import pytest
 
+from app.messages.envelope import unpack
 from app.messages.request import Request
-from app.messages.state import decode_state
+from app.messages.state import decode_state, parked_key
 from app.topics import DAY_MS
 from tests.clickhouse import Database
 from tests.kafka import Kafka
@@ -265,3 +266,23 @@ async def test_what_is_released_and_put_off_is_kept_no_more_and_arrives_once(tri
     rows = await until(lambda: tried.made.rows("lead_id", "outcome = 'delivered'", n=len(leads)), "rows")
     assert sorted(lead for (lead,) in rows) == sorted(leads)
     assert sorted(lead for lead, _ in tried.arrived("/v2")) == sorted(leads)
+
+
+async def test_what_was_delivered_though_it_is_kept_is_taken_out_and_not_sent_again(tried: Tried) -> None:
+    """As when a send given up at a hand-over arrives while the partition's next owner keeps it."""
+    tried.apply("/v2")
+    await tried.made.send(*lead_events(["L-1", "L-2"]))
+    await until(lambda: tried.made.rows("lead_id", "outcome = 'delivered'", n=2), tried.worker.tail)
+    for record in await read_topic(tried.made.settings, tried.made.settings.topics.requests.name):
+        for value in unpack(record.value):
+            request = msgspec.json.decode(value, type=Request)
+            await tried.made.producer.send_and_wait(
+                tried.made.settings.topics.parked.name,
+                bytes(value),
+                key=parked_key(request),
+                partition=record.partition,
+            )
+    assert (await tried.run("park", *_POSTBACK, "--yes")).returncode == 0
+    released = await tried.run("release", *_POSTBACK, "--yes")
+    assert (released.returncode, await tried.kept()) == (0, 0), released.stderr
+    assert len(tried.arrived("/v2")) == 2

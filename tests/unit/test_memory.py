@@ -52,6 +52,14 @@ def test_what_was_delivered_is_known_at_any_attempt() -> None:
     assert all(knows(memory, "r", 0, attempt, NOW) for attempt in (1, 2, 3, 8))
 
 
+def test_only_a_delivery_says_that_a_request_is_delivered() -> None:
+    memory = Memory()
+    memory.remember(attempted("a", attempt=3, outcome="parked"), NOW)
+    memory.remember(attempted("b", attempt=1, outcome="delivered"), NOW)
+    assert not memory.is_delivered(request(request_id="a"), NOW)
+    assert memory.is_delivered(request(request_id="b"), NOW)
+
+
 def test_a_replay_is_remembered_apart() -> None:
     memory = Memory()
     memory.remember(attempted(outcome="delivered"), NOW)
