@@ -205,6 +205,7 @@ def addresses(settings: Settings) -> dict[str, str]:
     """The variables with which other commands find what runs here."""
     return {
         "POSTBACKS_KAFKA": settings.kafka,
+        "POSTBACKS_KAFKA_SESSION_TIMEOUT": f"{settings.kafka_session_timeout_s:g}",
         "POSTBACKS_CLICKHOUSE": settings.clickhouse,
         "POSTBACKS_PREFIX": settings.prefix,
         "POSTBACKS_PARTITIONS": str(settings.partitions),

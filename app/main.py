@@ -100,7 +100,7 @@ async def answering(settings: Settings, waits_for: Callable[[], list[str]]) -> A
         web = await listen(server, settings.web_host, settings.web_port)
     except OSError as error:
         raise StartFault(
-            f"cannot listen on {settings.web_host}:{settings.web_port} ({error.strerror}): "
+            f"cannot listen on {settings.web_host}:{settings.web_port} ({os.strerror(error.errno or 0)}): "
             "set POSTBACKS_WEB to a free address"
         ) from error
     try:

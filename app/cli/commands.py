@@ -213,7 +213,7 @@ def embedded_clickhouse(context: typer.Context) -> None:
 
 @embedded_app.command("broker", add_help_option=False, context_settings=_ITS_OWN_ARGUMENTS)
 def embedded_broker(context: typer.Context) -> None:
-    """Serve Kafka's protocol on loopback, for one machine and in memory."""
+    """Serve Kafka's protocol on loopback, in memory."""
     from app.embedded.broker import main
 
     _run_as_its_own(main, context)

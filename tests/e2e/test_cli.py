@@ -62,6 +62,7 @@ def test_help_names_every_command(shell: Shell) -> None:
         *(["stats", "--limit", "0"], ["stats", "--by", "nothing"], ["preview"], ["flows", "lint", "missing"]),
         *(["worker", "--role", "join,sender"], ["schema", "nothing"], ["logs", "list", "--since", "never"]),
         *(["embedded", "clickhouse", "--port", "x"], ["flows", "apply", "/"]),
+        *(["embedded", "broker", "--port", "x"], ["dev", "--port", "-1"], ["dev", "--flows", "nowhere"]),
     ],
 )
 def test_wrong_use_is_status_2_and_a_word_on_standard_error(shell: Shell, arguments: list[str]) -> None:
