@@ -11,12 +11,13 @@ import asyncio
 import shutil
 import socket
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
 from app.embedded import broker, clickhouse
+from app.embedded.child import Child
 from app.kit import home
 from app.kit.environment import own_environment
 from app.kit.logs import logger
@@ -38,9 +39,15 @@ class Home:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.flows: tuple[str, ...] = ()
+        self.children: list[Child] = []
         self._ends: list[asyncio.Task[str]] = []
 
-    def add(self, end: Coroutine[Any, Any, str]) -> None:
+    def add(self, child: Child) -> None:
+        """One more engine."""
+        self.children.append(child)
+        self.watch(child.ended())
+
+    def watch(self, end: Coroutine[Any, Any, str]) -> None:
         """One more thing that is to run for ever, which says how it ended."""
         self._ends.append(asyncio.create_task(end))
 
@@ -82,52 +89,68 @@ async def at_home(
     each. At the end the roles stop, then the engines. Raises `StartFault` when it cannot start, and as
     `Work.running` when the stop fails.
     """
+    say = tell or logger().info
     async with AsyncExitStack() as stack:
         stack.enter_context(home.hold(settings.data_dir))
-        settings = replace(settings, web_port=_web_port(settings))
-        folder = _emptied(settings.data_dir / "dev")
-        kafka, kafka_child = await stack.enter_async_context(broker.start())
-        database = clickhouse.start(folder / "clickhouse")
-        http, database_child = await stack.enter_async_context(database)
-        here = Home(
-            replace(
-                settings,
-                kafka=kafka,
-                kafka_session_timeout_s=SESSION_S,
-                clickhouse=f"{http.replace('://', '://default:@')}/{DATABASE}",
-                data_dir=folder,
-                stop_timeout_s=min(settings.stop_timeout_s, STOP_S),
-            )
-        )
-        say = tell or logger().info
-        say("starting a broker, ClickHouse and all roles on this machine …")
-        stack.callback(here.cancel)
-        here.add(kafka_child.ended())
-        here.add(database_child.ended())
-        from app.main import ROLES, Work, answering  # while the engines start: it is a second's import
-
-        work = Work(here.settings)
-        await stack.enter_async_context(answering(here.settings, work.waits_for))
-        await here.during(kafka_child.listening())
-        await here.during(database_child.listening())
-        await here.during(_migrate(here.settings))
-        secrets = Secrets(own_environment(), settings.secrets_dir)
-        if flows is not None:
-            await stack.enter_async_context(_followed(here, flows, secrets, say))
-        await stack.enter_async_context(work.running(ROLES, secrets))
-        here.add(work.ended())
-        stack.callback(here.cancel)
-        await here.during(_ready(work.waits_for))
+        here = await _with_engines(stack, settings, say)
+        await _with_roles(stack, here, flows, say)
         stack.enter_context(_announced(settings.data_dir, here.settings))
         yield here
 
 
+async def _with_engines(stack: AsyncExitStack, settings: Settings, say: Callable[[str], None]) -> Home:
+    """Start the engines; they need a second or two until they listen."""
+    web_port = _web_port(settings)
+    folder = _emptied(settings.data_dir / "dev.data")
+    kafka, kafka_child = await stack.enter_async_context(broker.start())
+    database = clickhouse.start(folder / "clickhouse")
+    http, database_child = await stack.enter_async_context(database)
+    here = Home(
+        replace(
+            settings,
+            kafka=kafka,
+            kafka_session_timeout_s=SESSION_S,
+            clickhouse=f"{http.replace('://', '://default:@')}/{DATABASE}",
+            data_dir=folder,
+            web_port=web_port,
+            stop_timeout_s=min(settings.stop_timeout_s, STOP_S),
+        )
+    )
+    stack.callback(here.cancel)
+    for child in (kafka_child, database_child):
+        here.add(child)
+    say("starting a broker, ClickHouse and all roles on this machine …")
+    return here
+
+
+async def _with_roles(
+    stack: AsyncExitStack, here: Home, flows: Path | None, say: Callable[[str], None]
+) -> None:
+    """Wait for the engines, make topics and tables, start the roles; returns when all are ready."""
+    from app.main import ROLES, Work, answering  # while the engines start: it is a second's import
+
+    work = Work(here.settings)
+    await stack.enter_async_context(answering(here.settings, work.waits_for))
+    for child in here.children:
+        await here.during(child.listening())
+    await here.during(_migrate(here.settings))
+    secrets = Secrets(own_environment(), here.settings.secrets_dir)
+    if flows is not None:
+        await stack.enter_async_context(_followed(here, flows, secrets, say))
+    await stack.enter_async_context(work.running(ROLES, secrets))
+    here.watch(work.ended())
+    stack.callback(here.cancel)  # before the roles stop, whose end is then no news
+    await here.during(_ready(work.waits_for))
+
+
 def _emptied(folder: Path) -> Path:
+    """The folder without what a run before has left in it, and nothing else taken out."""
     try:
-        shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir(parents=True)
+        folder.mkdir(parents=True, exist_ok=True)
+        for name in ("clickhouse", "join", "outbound", "log"):
+            shutil.rmtree(folder / name, ignore_errors=True)
     except OSError as error:
-        raise StartFault(f"cannot empty {folder} ({error.strerror}): set POSTBACKS_DATA_DIR") from error
+        raise StartFault(f"cannot write to {folder} ({error.strerror}): set POSTBACKS_DATA_DIR") from error
     return folder.resolve()
 
 
@@ -167,15 +190,14 @@ async def _followed(
 
     folder = Folder(here.settings, flows, secrets, tell)
     watching = asyncio.create_task(folder.watch())
-    here.add(_watched(watching))
+    here.watch(_watched(watching))
     try:
         await here.during(folder.ready.wait())
         here.flows = tuple(folder.made)
         yield
     finally:
         watching.cancel()
-        with suppress(asyncio.CancelledError):
-            await watching
+        await asyncio.wait((watching,))
 
 
 async def _watched(watching: asyncio.Task[None]) -> str:

@@ -123,6 +123,9 @@ async def test_a_killed_dev_leaves_no_child_and_misleads_nobody(shell: Shell) ->
         await running.ready()
         shell.write("flow.json", {"flow_id": "F-7", "postbacks": {"new": "https://track.er/"}})
         assert shell.run("flows", "apply", "flow.json").returncode == 0
+        mine = shell.folder / ".postbacks" / "dev" / "project.txt"
+        mine.parent.mkdir()
+        mine.write_text("not dev's")
         children = running.children()
         assert len(children) >= 2
         running.process.kill()
@@ -133,6 +136,7 @@ async def test_a_killed_dev_leaves_no_child_and_misleads_nobody(shell: Shell) ->
     with dev(shell, "--port", "0") as again:
         await again.ready()
         assert shell.rows("flows", "list") == []
+        assert mine.read_text() == "not dev's"
         children = again.children()
         assert await again.stop() == 0
     assert psutil.wait_procs(children, timeout=30)[1] == []

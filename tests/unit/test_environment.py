@@ -18,7 +18,7 @@ _TOLD = {
     "POSTBACKS_KAFKA": "127.0.0.1:7001",
     "POSTBACKS_CLICKHOUSE": "http://default:@127.0.0.1:7002/postbacks",
     "POSTBACKS_PARTITIONS": "4",
-    "POSTBACKS_DATA_DIR": "/srv/o # 2/.postbacks/dev",
+    "POSTBACKS_DATA_DIR": "/srv/o # 2/.postbacks/dev.data",
 }
 
 
