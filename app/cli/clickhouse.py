@@ -12,6 +12,7 @@ import typer
 from app.cli.ending import fail, settings_told
 from app.kit.clock import now_ms
 from app.queries.filters import OUTCOMES, TAGS, FilterFault, Filters, codes_of, moment_ms
+from app.settings import Settings
 
 MAX_EXECUTION_S = 60.0
 _Got = TypeVar("_Got")
@@ -108,7 +109,8 @@ def clickhouse_failures_told(url: str) -> Iterator[None]:
     except ClickHouseFault as fault:
         fail(f"{fault}{_cure(str(fault))}")
     except ClickHouseError as error:
-        fail(f"ClickHouse at {shown(url)}: {shortened(str(error))}{_cure(str(error))}")
+        home = "; no postbacks dev runs in this folder" if url == Settings.clickhouse else ""
+        fail(f"ClickHouse at {shown(url)}: {shortened(str(error))}{_cure(str(error))}{home}")
 
 
 def _cure(text: str) -> str:

@@ -71,14 +71,18 @@ def lint_files(files: Files, as_json: JsonOption = False) -> None:
     """
     refused = False
     secrets = _secrets()
+    seen: dict[str, Path] = {}
     for path in files:
         config = _read(path)
         try:
-            parse(config)
+            flow_id = parse(config).flow_id
         except FlowFault as fault:
             refused = True
             _say(path, "refused", fault.place, fault.reason, as_json)
             continue
+        if (other := seen.setdefault(flow_id, path)) is not path:
+            text = f"{flow_id} is in {other} too: dev takes neither, apply leaves the last one"
+            _say(path, "warning", "flow_id", text, as_json)
         for warning in lint(config, secrets):
             _say(path, "warning", warning.place, warning.text, as_json)
     sys.exit(2 if refused else 0)

@@ -110,19 +110,22 @@ def tail_command(
 
 @logs_app.command("show")
 def show_command(
-    id_: Annotated[str, typer.Argument(metavar="ID", help="Request id; of a skip, its attempt id.")],
+    id_: Annotated[
+        str, typer.Argument(metavar="ID", help="Request id or how it begins; of a skip, its attempt id.")
+    ],
     as_json: JsonOption = False,
 ) -> None:
     """One request with all its attempts: what was sent, what came back, what followed.
 
-    Example: postbacks logs show 6f1d…
+    Example: postbacks logs show 6f1d0c2e
     """
-    from app.queries.log import show_request, show_row
+    from app.queries.log import beginning, show_request, show_row
 
     async def find(client: Any) -> list[Shown]:
-        return await show_request(client, id_, max_execution_s=MAX_EXECUTION_S) or await show_row(
-            client, id_, max_execution_s=MAX_EXECUTION_S
-        )
+        for begins in (id_, *await beginning(client, id_.rstrip("…"), max_execution_s=MAX_EXECUTION_S)):
+            if rows := await show_request(client, begins, max_execution_s=MAX_EXECUTION_S):
+                return rows
+        return await show_row(client, id_, max_execution_s=MAX_EXECUTION_S)
 
     rows = ask(find)
     if not rows:
@@ -137,15 +140,15 @@ _LISTED = (
     Column("time", rank=2),
     Column("outcome"),
     Column("flow", rank=8, least=6),
-    Column("postback", rank=5, least=8),
-    Column("event", rank=4, least=7),
+    Column("postback", rank=6, least=8),
+    Column("event", rank=5, least=7),
     Column("lead", rank=1, least=8),
     Column("host", rank=7, least=10),
-    Column("code", rank=3, right=True),
+    Column("code", rank=4, right=True),
     Column("try", rank=9, right=True),
     Column("ms", rank=10, right=True),
-    Column("reason", rank=6, least=16),
-    Column("request"),
+    Column("reason", rank=3, least=16),
+    Column("request", least=9),
 )
 
 

@@ -180,6 +180,8 @@ def _print_chosen(chosen: Sequence[Replayable], asked: Asked) -> None:
     out.print(f"{len(chosen)} requests")
     for (flow, postback, host, outcome), count in counts.most_common():
         out.print(visible(f"  {count} {outcome}: {flow} {postback}, {host}"), soft_wrap=True)
+    if waiting := sum(one.outcome == "retrying" for one in chosen):
+        out.print(f"{waiting} are still sent again by themselves: they may arrive twice")
     for name, one in (("oldest", chosen[0]), ("newest", chosen[-1])) if chosen else ():
         out.print(
             visible(

@@ -14,6 +14,7 @@ from app.cli.printing import console, moment, number, print_json, visible
 from app.cli.tables import colour_of
 from app.queries.filters import FilterFault, Filters
 from app.queries.rows import Listed
+from app.settings import Settings, load
 
 _POLL_S = 1.0
 
@@ -34,7 +35,26 @@ def follow(filters: Filters, *, last: int, as_json: bool) -> NoReturn:
     sys.exit(0)
 
 
+class _Moved(Exception):
+    """ClickHouse is at another address now: a dev was started again."""
+
+    def __init__(self, url: str) -> None:
+        super().__init__(url)
+        self.url = url
+
+
 async def _follow(url: str, filters: Filters, last: int, as_json: bool) -> None:
+    from app.log.writer import shown
+
+    while True:
+        try:
+            await _follow_at(url, filters, last, as_json)
+        except _Moved as moved:
+            url = moved.url
+            _say(f"ClickHouse is at {shown(url)} now")
+
+
+async def _follow_at(url: str, filters: Filters, last: int, as_json: bool) -> None:
     from app.log.writer import connect
     from app.queries.log import list_rows
     from app.queries.tail import start_tail
@@ -68,6 +88,8 @@ async def _poll_for_ever(url: str, client: Any, tail: Any, filters: Filters, as_
             if not is_away:
                 _say(f"ClickHouse at {shown(url)}: {shortened(str(error))}; waiting for it")
             is_away = True
+            if (now := load().clickhouse) not in (url, Settings.clickhouse):
+                raise _Moved(now) from None
             continue
         if is_away:
             _say(f"ClickHouse at {shown(url)} is back")

@@ -13,6 +13,7 @@ from app.queries.filters import FilterFault, Filters, where_log
 from app.queries.rows import Listed, Shown
 
 LISTED = ", ".join(field.name for field in fields(Listed))
+_LEAST_BEGIN = 6  # characters of an id
 _SHOWN = ", ".join(field.name for field in fields(Shown))
 _NEWEST_FIRST = "logged_at DESC, log_partition DESC, log_offset DESC, log_index DESC"
 _OLDEST_FIRST = "logged_at, log_partition, log_offset, log_index"
@@ -71,6 +72,19 @@ def _parameters_of(cursor: str) -> dict[str, int]:
 async def show_request(client: Any, request_id: str, *, max_execution_s: float | None = None) -> list[Shown]:
     """All rows of one request, oldest first: each attempt, and what became of it. Empty: no such request."""
     return await _shown(client, "request_id = {id:String}", request_id, max_execution_s)
+
+
+async def beginning(client: Any, begin: str, *, max_execution_s: float | None = None) -> list[str]:
+    """The id of the request that begins so, as tables show it; none for one of several, or for too few."""
+    if len(begin) < _LEAST_BEGIN:
+        return []
+    sql = (
+        "SELECT DISTINCT request_id FROM postback_requests "
+        "WHERE startsWith(request_id, {begin:String}) LIMIT 2"
+    )
+    result = await client.query(sql, parameters={"begin": begin}, settings=settings_of(max_execution_s))
+    found = [str(row[0]) for row in result.result_rows]
+    return found if len(found) == 1 else []
 
 
 async def show_row(client: Any, attempt_id: str, *, max_execution_s: float | None = None) -> list[Shown]:

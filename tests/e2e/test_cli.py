@@ -203,6 +203,9 @@ def test_lint_says_what_is_refused_and_what_is_doubtful(shell: Shell) -> None:
     assert "sha256" in refused
     assert doubtful.startswith("doubtful.json: warning: postbacks.new: ")
     assert "click" in doubtful
+    shell.write("again.json", _FLOW)
+    twice = shell.run("flows", "lint", "good.json", "again.json")
+    assert (twice.returncode, "is in good.json too" in twice.stdout) == (0, True)
     done = shell.run("flows", "lint", "--json", "-", stdin=json.dumps(_DOUBTFUL))
     assert done.returncode == 0
     assert json.loads(done.stdout).keys() == {"file", "kind", "place", "text"}

@@ -339,6 +339,7 @@ def test_logs_show_tells_what_was_sent_and_what_came_back(written: Written) -> N
     assert "→ 404 in " in told
     assert "no such click" in told
     (shown,) = written.shell.rows("logs", "show", row["request_id"])
+    assert written.shell.rows("logs", "show", row["request_id"][:8] + "…") == [shown]
     assert (shown["outcome"], shown["response_status"], shown["attempt"]) == ("failed", 404, 1)
     one_line(written.shell.run("logs", "show", "nothing"), 1, "'nothing'", "logs list")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import signal
 import socket
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ import pytest
 
 from tests.home import Dev, dev
 from tests.receivers import Receiver, answer
-from tests.shell import Shell, one_line
+from tests.shell import POSTBACKS, Shell, bare_environ, one_line
 from tests.workers import until
 
 pytestmark = [pytest.mark.chdb, pytest.mark.slow, pytest.mark.timeout(180)]
@@ -118,6 +119,16 @@ async def test_what_stands_in_the_way_is_one_line(shell: Shell, taken: int) -> N
         assert psutil.wait_procs(children, timeout=30)[1] == []
 
 
+def _tail(shell: Shell) -> subprocess.Popen[bytes]:
+    """A `logs tail` that goes on, into the file `tail`, with a first row in it."""
+    _send(shell, "L-0")
+    with (shell.folder / "tail").open("wb") as out:
+        environ = bare_environ() | shell.environ
+        return subprocess.Popen(
+            [POSTBACKS, "logs", "tail"], stdout=out, stderr=out, env=environ, cwd=shell.folder
+        )
+
+
 async def test_a_killed_dev_leaves_no_child_and_misleads_nobody(shell: Shell) -> None:
     with dev(shell, "--port", "0") as running:
         await running.ready()
@@ -128,6 +139,8 @@ async def test_a_killed_dev_leaves_no_child_and_misleads_nobody(shell: Shell) ->
         mine.write_text("not dev's")
         children = running.children()
         assert len(children) >= 2
+        tail = _tail(shell)
+        await until(lambda: "L-0" in (shell.folder / "tail").read_text(), running.told)
         running.process.kill()
         assert await running.ended() == -signal.SIGKILL
     assert psutil.wait_procs(children, timeout=30)[1] == []
@@ -136,6 +149,10 @@ async def test_a_killed_dev_leaves_no_child_and_misleads_nobody(shell: Shell) ->
     with dev(shell, "--port", "0") as again:
         await again.ready()
         assert shell.rows("flows", "list") == []
+        _send(shell, "L-1")
+        await until(lambda: "L-1" in (shell.folder / "tail").read_text(), again.told)
+        tail.kill()
+        tail.wait()
         assert mine.read_text() == "not dev's"
         children = again.children()
         assert await again.stop() == 0
