@@ -29,7 +29,8 @@ test: setup ## unit, vectors, properties, embedded engines (under 5 minutes)
 	$(RUN)pytest -q -m "not kafka and not slow"
 
 test-all: setup ## everything, Apache Kafka included (under 20 minutes)
-	$(RUN)pytest -q -m "not drill"
+	$(RUN)pytest -q -n 4 --dist loadfile -m "not drill and not alone"
+	$(RUN)pytest -q -m "alone and not drill"
 
 drill: setup ## the fault drills whole, with their figures; one by name: make drill NAME=kill
 	POSTBACKS_DRILL=whole $(RUN)pytest -q -s tests/drill $(if $(NAME),-k $(NAME))

@@ -9,6 +9,7 @@ import subprocess
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from fcntl import LOCK_EX, flock
 from pathlib import Path
 
 import pytest
@@ -62,15 +63,18 @@ def free_port() -> int:
 
 
 def _fetch_jars() -> None:
-    if (_JARS / ".done").exists():
-        return
+    """Fetch them once, whoever of several test processes comes first."""
     _JARS.mkdir(parents=True, exist_ok=True)
-    subprocess.run(
-        ["mvn", "-q", "-B", "-f", str(_ROOT / "kafka_jars" / "pom.xml"), "dependency:copy-dependencies",
-         f"-DoutputDirectory={_JARS}"],
-        check=True, timeout=900,
-    )  # fmt: skip
-    (_JARS / ".done").touch()
+    with (_JARS / ".lock").open("w") as lock:
+        flock(lock, LOCK_EX)
+        if (_JARS / ".done").exists():
+            return
+        subprocess.run(
+            ["mvn", "-q", "-B", "-f", str(_ROOT / "kafka_jars" / "pom.xml"), "dependency:copy-dependencies",
+             f"-DoutputDirectory={_JARS}"],
+            check=True, timeout=900,
+        )  # fmt: skip
+        (_JARS / ".done").touch()
 
 
 def start_kafka(folder: Path) -> Kafka:

@@ -120,6 +120,7 @@ async def test_others_do_not_notice_a_sick_host_whatever_its_share(
     await _of_kind(kind, (0.01, 0.2, 0.5, 0.99), scale.of(10, 25), kafka, clickhouse, tmp_path)
 
 
+@pytest.mark.alone
 @marked(120, short=True)
 async def test_others_do_not_notice_a_host_that_hangs_under_half_of_the_traffic(
     kafka: Kafka, clickhouse: Database, tmp_path: Path
