@@ -55,6 +55,7 @@ async def test_failed_requests_are_sent_again_each_once_as_they_were_or_rendered
         assert {outcome for _, outcome, *_ in failed} == {"failed"}
         await _rows(made, "long", 0, len(_LEADS))
         one_line(await run("replay"), 2, "say which requests")
+        await asyncio.sleep(3)  # the deadline is over
 
         asked = await run("replay", "--flow", "F-1", "--postback", "fb")  # nobody says yes
         assert (asked.returncode, "8 requests" in asked.stdout) == (1, True), asked

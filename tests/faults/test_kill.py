@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 from collections import Counter
 from pathlib import Path
@@ -130,7 +131,7 @@ async def _sent_after_a_kill(made: Installation, receiver: Receiver, **switches:
     await until(lambda: len(receiver.requests) == 11, f"all sent: {first.tail()}")
     done = await until(lambda: _rows_written(made, 10), "ten rows")
     assert "hangs" not in done
-    await until(lambda: "postbacks_unfinished" in first.get("/metrics")[1], "metrics")
+    await asyncio.sleep(3)  # what may be committed is, which happens every 0.2 s
     first.kill()
     before = len(receiver.requests)
     second = await made.start("join,outbound", **switches).ready()
