@@ -18,7 +18,7 @@ from app.cli.clickhouse import clickhouse_failures_told
 from app.cli.ending import confirm, fail, run_async, settings_told
 from app.cli.flows import read_flows
 from app.cli.printing import console, print_json, visible
-from app.cli.rerender import Rerender, parsed, rerender_for
+from app.cli.rerender import Rerender, parsed, print_differences, rerender_for
 from app.kit.clock import now_ms
 from app.kit.secrets import Secrets
 from app.messages.request import Request
@@ -200,9 +200,7 @@ async def _preview(rewrite: Rerender, parked: ParkedPostback, asked: Asked) -> N
         print_json([{"differing": rewrite.differing, "differences": rewrite.differences, "staying": faults}])
     else:
         out = console()
-        out.print(f"rendered anew: {rewrite.differing} of {len(kept)} differ")
-        for line in (line for difference in rewrite.differences for line in difference):
-            out.print(f"  {visible(line)}", soft_wrap=True)
+        print_differences(rewrite, len(kept))
         for fault in rewrite.faults[:_MOST_FAULTS]:
             text = f"request {fault.request_id}, lead {fault.lead_id} will stay: {fault.reason}"
             out.print(visible(text), soft_wrap=True)

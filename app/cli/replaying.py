@@ -13,7 +13,7 @@ from typing import Any, get_args
 from app.cli.clickhouse import MAX_EXECUTION_S, clickhouse_failures_told
 from app.cli.ending import confirm, fail, run_async, settings_told
 from app.cli.printing import console, print_json, visible
-from app.cli.rerender import Rerender, ToRender, rerender_for
+from app.cli.rerender import Rerender, ToRender, print_differences, rerender_for
 from app.flows.verdict import Then
 from app.join.again import Wanted
 from app.kit.clock import now_ms
@@ -207,6 +207,4 @@ def _print_looked(looked: Looked, rewrite: Rerender | None, asked: Asked) -> Non
     if late:
         out.print(f"{late} are past their deadline and will fail; --ignore-deadline sends them")
     if rewrite is not None:
-        out.print(f"rendered anew: {rewrite.differing} of {looked.sendable} differ")
-        for line in (line for difference in rewrite.differences for line in difference):
-            out.print(f"  {visible(line)}", soft_wrap=True)
+        print_differences(rewrite, looked.sendable)

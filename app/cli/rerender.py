@@ -14,6 +14,7 @@ import msgspec
 
 from app.cli.clickhouse import MAX_EXECUTION_S
 from app.cli.flows import read_flows
+from app.cli.printing import console, visible
 from app.flows.config import FlowFault, parse
 from app.flows.flow import Flow
 from app.join.again import CannotRender, Wanted, render_again, wanted
@@ -120,6 +121,14 @@ class Rerender:
         if len(self.differences) < _MOST_DIFFERENCES:
             told = [line.rstrip("\n") for line in ndiff(before, after) if line[:1] in "+-"]
             self.differences.append([f"request {old.request_id}, lead {old.origin.lead_id}", *told])
+
+
+def print_differences(rewrite: Rerender, total: int) -> None:
+    """Say how many of `total` requests differ now, and show the first few differences."""
+    out = console()
+    out.print(f"rendered anew: {rewrite.differing} of {total} differ")
+    for line in (line for difference in rewrite.differences for line in difference):
+        out.print(f"  {visible(line)}", soft_wrap=True)
 
 
 def lines_of(request: Request) -> list[str]:
