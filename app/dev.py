@@ -127,17 +127,17 @@ async def _with_roles(
     stack: AsyncExitStack, here: Home, flows: Path | None, say: Callable[[str], None]
 ) -> None:
     """Wait for the engines, make topics and tables, start the roles; returns when all are ready."""
-    from app.main import ROLES, Work, answering  # while the engines start: it is a second's import
+    from app.main import ROLES, Work  # while the engines start: it is a second's import
 
-    work = Work(here.settings)
-    await stack.enter_async_context(answering(here.settings, work.waits_for))
+    secrets = Secrets(own_environment(), here.settings.secrets_dir)
+    work = Work(here.settings, ROLES, secrets)
+    await stack.enter_async_context(work.answering())
     for child in here.children:
         await here.during(child.listening())
     await here.during(_migrate(here.settings))
-    secrets = Secrets(own_environment(), here.settings.secrets_dir)
     if flows is not None:
         await stack.enter_async_context(_followed(here, flows, secrets, say))
-    await stack.enter_async_context(work.running(ROLES, secrets))
+    await stack.enter_async_context(work.running())
     here.watch(work.ended())
     stack.callback(here.cancel)  # before the roles stop, whose end is then no news
     await here.during(_ready(work.waits_for))

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, NoReturn, Protocol
 
 import uvloop
+from aiohttp.web import Application
 
 from app.join.agent import Join
 from app.kit.logs import hide_in_logs, logger
@@ -32,7 +33,10 @@ from app.stream.faust_app import RoleApp, new_app
 from app.stream.kafka import new_producer
 from app.stream.migrate import check_topics
 from app.stream.watchdog import Reading, Watchdog
-from app.web.server import is_loopback, listen, new_server
+from app.web.context import Web
+from app.web.origin import is_loopback
+from app.web.server import listen, new_server
+from app.web.who import Tokens
 
 _LEAVE_S = 3.0  # beyond stop_timeout_s, for Faust and Kafka; a container's grace must be longer than both
 ROLES = ("join", "outbound", "log", "web")
@@ -72,9 +76,9 @@ def run(settings: Settings, roles: Sequence[str], secrets: Secrets) -> NoReturn:
 async def _work(settings: Settings, roles: Sequence[str], secrets: Secrets) -> int:
     stop = told_to_stop()
     await check_topics(settings)
-    work = Work(settings)
+    work = Work(settings, roles, secrets)
     try:
-        async with answering(settings, work.waits_for), work.running(roles, secrets):
+        async with work.answering(), work.running():
             ended = asyncio.create_task(work.ended())
             await asyncio.wait((asyncio.create_task(stop.wait()), ended), return_when=asyncio.FIRST_COMPLETED)
             if not stop.is_set():
@@ -86,18 +90,27 @@ async def _work(settings: Settings, roles: Sequence[str], secrets: Secrets) -> i
     return 0
 
 
-@asynccontextmanager
-async def answering(settings: Settings, waits_for: Callable[[], list[str]]) -> AsyncIterator[None]:
-    """Serve the pages of this process. Raises `StartFault`."""
-    alone = is_loopback(settings.web_host)
-    if not alone and not settings.view_token:
+def tokens_of(settings: Settings) -> Tokens:
+    """The tokens that are asked for: none where the server listens on loopback alone and has none.
+
+    Raises `StartFault` for a server that other machines reach and that has none.
+    """
+    tokens = Tokens(settings.token, settings.view_token)
+    if tokens.edit or tokens.view:
+        return tokens
+    if not is_loopback(settings.web_host):
         raise StartFault(
             f"POSTBACKS_WEB={settings.web_host}:{settings.web_port} is reached from other machines: "
-            "set POSTBACKS_VIEW_TOKEN, which readers of /metrics send as a bearer token"
+            "set POSTBACKS_TOKEN, which edits, or POSTBACKS_VIEW_TOKEN, which views, also /metrics"
         )
-    server = new_server(waits_for, "" if alone else settings.view_token)
+    return Tokens(is_open=True)
+
+
+@asynccontextmanager
+async def _listening(server: Application, settings: Settings) -> AsyncIterator[None]:
+    """Serve on the address of the settings. Raises `StartFault`."""
     try:
-        web = await listen(server, settings.web_host, settings.web_port)
+        runner = await listen(server, settings.web_host, settings.web_port)
     except OSError as error:
         raise StartFault(
             f"cannot listen on {settings.web_host}:{settings.web_port} ({os.strerror(error.errno or 0)}): "
@@ -106,14 +119,19 @@ async def answering(settings: Settings, waits_for: Callable[[], list[str]]) -> A
     try:
         yield
     finally:
-        await web.cleanup()
+        await runner.cleanup()
 
 
 class Work:
-    """The roles of one process."""
+    """The roles of one process; made within its event loop. Raises `StartFault`."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, names: Sequence[str], secrets: Secrets) -> None:
         self._settings = settings
+        self._names = names
+        self._secrets = secrets
+        self._tokens = tokens_of(settings)
+        self._producer = new_producer(settings)
+        self._web = Web(settings, self._tokens, self._producer, secrets) if "web" in names else None
         self._roles: list[Role] = []
         self._jobs: list[asyncio.Task[Any]] = []
 
@@ -121,23 +139,31 @@ class Work:
         """What is missing until all are ready, a line each."""
         if not self._jobs:
             return ["the start"]
-        return [f"{role.name}: {line}" for role in self._roles for line in role.waits_for()]
+        missing = [f"{role.name}: {line}" for role in self._roles for line in role.waits_for()]
+        return missing + (self._web.waits_for() if self._web else [])
 
     @asynccontextmanager
-    async def running(self, names: Sequence[str], secrets: Secrets) -> AsyncIterator[None]:
+    async def answering(self) -> AsyncIterator[None]:
+        """Serve HTTP, from before the roles start until after they stopped. Raises `StartFault`."""
+        async with _listening(new_server(self.waits_for, self._tokens, self._web), self._settings):
+            yield
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
         """Start the roles; at the end they finish what is in flight, commit and leave.
 
         Raises `StartFault` and `KafkaError` when the start fails, `StopFault` when the stop does.
         """
-        hide_in_logs(lambda: secrets.known() | self._settings.passwords)
+        hide_in_logs(lambda: self._secrets.known() | self._settings.passwords)
         async with AsyncExitStack() as stack:
-            producer = new_producer(self._settings)
-            await producer.start()
-            stack.push_async_callback(_within, _LEAVE_S, producer.stop)
+            await self._producer.start()
+            stack.push_async_callback(_within, _LEAVE_S, self._producer.stop)
+            if self._web:
+                stack.push_async_callback(_within, _LEAVE_S, self._web.close)
             self._roles = [
-                _role(name, self._settings, producer, secrets, stack)
+                _role(name, self._settings, self._producer, self._secrets, stack)
                 for name in ROLES
-                if name in names and name != "web"
+                if name in self._names and name != "web"
             ]
             stopping = asyncio.Event()
             self._start(stopping)
@@ -152,8 +178,9 @@ class Work:
         jobs = {"watchdog": [Watchdog(self._settings, roles).run()]}
         jobs |= {f"{role.name}: Faust": [_faust(role.app)] for role in roles}
         jobs |= {role.name: list(role.jobs(stopping)) for role in roles}
+        jobs |= {"web": self._web.jobs()} if self._web else {}
         self._jobs = [asyncio.create_task(job, name=name) for name, some in jobs.items() for job in some]
-        logger().info("worker started", roles=[role.name for role in roles], worker=self._settings.worker)
+        logger().info("worker started", roles=list(self._names), worker=self._settings.worker)
 
     async def ended(self) -> str:
         """Wait for the end of what was to run for ever; says what and why."""

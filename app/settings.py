@@ -30,8 +30,9 @@ __all__ = [
     "strangers",
 ]
 
-UNSUPPORTED = ("CLICKHOUSE_CLUSTER", "TOKEN", "INBOUND")
+UNSUPPORTED = ("CLICKHOUSE_CLUSTER", "INBOUND")
 """Settings to come: they are refused, because nothing obeys them yet."""
+LEAST_TOKEN = 16
 _NOT_SETTINGS = re.compile(
     r"SECRET_.*|CI"
     r"|(.*_)?(SERVICE_HOST|SERVICE_PORT(_.*)?|PORT(_\d+_(TCP|UDP)(_.*)?)?)"  # Kubernetes', for its services
@@ -78,6 +79,7 @@ class Settings:
     worker: str = ""
     web_host: str = "127.0.0.1"
     web_port: int = 8080
+    token: str = field(default="", repr=False)
     view_token: str = field(default="", repr=False)
     sending: str = "on"
     allow_networks: tuple[Network, ...] = ()
@@ -103,7 +105,7 @@ class Settings:
         """Every password and token among them: what must not be written anywhere."""
         clickhouse = unquote(urlsplit(self.clickhouse).password or "")
         proxy = self.proxy.password if self.proxy else ""
-        return frozenset({self.kafka_auth.password, clickhouse, proxy, self.view_token} - {""})
+        return frozenset({self.kafka_auth.password, clickhouse, proxy, self.token, self.view_token} - {""})
 
     @property
     def topics(self) -> Topics:
@@ -165,6 +167,7 @@ def _read(read: Reader) -> Settings:
         worker=read.name("WORKER", socket.gethostname()),
         web_host=host,
         web_port=port,
+        token=_token(read),
         view_token=read.text("VIEW_TOKEN", ""),
         sending=read.choice("SENDING", "on", ("on", "dry-run")),
         allow_networks=read.networks("ALLOW_NETWORKS"),
@@ -185,6 +188,19 @@ def _read(read: Reader) -> Settings:
         log_format=read.choice("LOG_FORMAT", "console", ("json", "console")),
         log_level=read.choice("LOG_LEVEL", "info", ("debug", "info", "warning", "error")),
     )
+
+
+def _token(read: Reader) -> str:
+    """The token that edits. Whoever has it sends what they like anywhere: it must not be guessed."""
+    token = read.text("TOKEN", "")
+    if token and len(token) < LEAST_TOKEN:
+        raise SettingsFault(
+            f"{PREFIX}TOKEN has {len(token)} characters and could be guessed: take {LEAST_TOKEN} or more, as "
+            "openssl rand -hex 24 makes"
+        )
+    if token and token == read.text("VIEW_TOKEN", ""):
+        raise SettingsFault(f"{PREFIX}TOKEN and {PREFIX}VIEW_TOKEN are the same: whoever views could edit")
+    return token
 
 
 def _proxy(read: Reader) -> ProxyLink | None:

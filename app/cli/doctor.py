@@ -83,7 +83,7 @@ async def _examine(settings: Settings, environ: dict[str, str]) -> list[Finding]
 
 
 def _machine(settings: Settings, environ: dict[str, str]) -> Machine:
-    from app.web.server import is_loopback
+    from app.web.origin import is_loopback
 
     return Machine(doubts(environ), not is_loopback(settings.web_host), _free_bytes(settings.data_dir))
 

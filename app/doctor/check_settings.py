@@ -44,14 +44,14 @@ def _sending(settings: Settings) -> Iterator[Finding]:
 
 
 def _web(machine: Machine, settings: Settings) -> Iterator[Finding]:
-    if machine.web_is_open and not settings.view_token:
+    if machine.web_is_open and not (settings.token or settings.view_token):
         yield Finding(
             "settings",
             "fail",
             f"POSTBACKS_WEB={settings.web_host}:{settings.web_port} is open to other machines, "
             "without a token",
             "A worker with these settings does not start.",
-            "Set POSTBACKS_VIEW_TOKEN, or listen on 127.0.0.1.",
+            "Set POSTBACKS_TOKEN or POSTBACKS_VIEW_TOKEN, or listen on 127.0.0.1.",
         )
 
 

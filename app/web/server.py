@@ -1,58 +1,65 @@
-"""One HTTP port a process: `/metrics`, `/healthz` and `/readyz`.
+"""One HTTP port a process: `/metrics`, `/healthz`, `/readyz`; where the web role runs, its pages and API.
 
 Alive means that it answers: a process whose role has ended ends itself. Ready means that each role holds
-what it needs to do its work. Both are open to whoever probes; the metrics name hosts of receivers, so
-beyond loopback they need the bearer token of views.
+what it needs to do its work. Both are open to whoever probes; the metrics name hosts of receivers, so they
+need the token of views where there is one.
 """
 
 from __future__ import annotations
 
-import hmac
-import ipaddress
 from collections.abc import Callable
 
 from aiohttp import web
 from prometheus_client import generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 
+from app.web import pages
+from app.web.context import WEB, Web
+from app.web.gate import TOKENS, for_role, gate, refusals_told, secured
+from app.web.login import login, login_page, logout
+from app.web.who import Tokens
+
+MAX_BODY_BYTES = 8 * 1024 * 1024
+
 Missing = Callable[[], list[str]]
 """What is missing, a line each: empty when all is well."""
 
 
-def new_server(waits_for: Missing, token: str) -> web.Application:
-    """The pages of a worker; `waits_for` answers for its readiness. An empty `token` leaves all open."""
+def new_server(waits_for: Missing, tokens: Tokens, web_role: Web | None = None) -> web.Application:
+    """What a worker serves; `waits_for` answers for its readiness, `web_role` for all but the probes."""
 
+    @for_role("nobody")
     async def healthz(request: web.Request) -> web.Response:
-        return _answer([])
+        return _probe([])
 
+    @for_role("nobody")
     async def readyz(request: web.Request) -> web.Response:
-        return _answer(waits_for())
+        return _probe(waits_for())
 
-    async def metrics(request: web.Request) -> web.Response:
-        scheme, _, given = request.headers.get("Authorization", "").partition(" ")
-        told = given.encode("utf-8", "surrogateescape") if scheme.lower() == "bearer" else b""
-        if token and not hmac.compare_digest(told, token.encode()):
-            return web.Response(status=401, text="send Authorization: Bearer with POSTBACKS_VIEW_TOKEN\n")
-        return web.Response(body=generate_latest(), headers={"Content-Type": CONTENT_TYPE_PLAIN_0_0_4})
-
-    application = web.Application()
+    application = web.Application(middlewares=[refusals_told, gate], client_max_size=MAX_BODY_BYTES)
+    application.on_response_prepare.append(secured)
+    application[TOKENS] = tokens
     application.router.add_get("/healthz", healthz)
     application.router.add_get("/readyz", readyz)
-    application.router.add_get("/metrics", metrics)
+    application.router.add_get("/metrics", _metrics)
+    if web_role is not None:
+        _add_web(application, web_role)
     return application
 
 
-def is_loopback(host: str) -> bool:
-    """Whether only this machine reaches a server that listens on `host`."""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
+def _add_web(application: web.Application, web_role: Web) -> None:
+    application[WEB] = web_role
+    application.router.add_get("/login", login_page)
+    application.router.add_post("/login", login)
+    application.router.add_post("/logout", logout)
+    pages.routes(application)
 
 
-def _answer(missing: list[str]) -> web.Response:
+async def _metrics(request: web.Request) -> web.Response:
+    return web.Response(body=generate_latest(), headers={"Content-Type": CONTENT_TYPE_PLAIN_0_0_4})
+
+
+def _probe(missing: list[str]) -> web.Response:
     if missing:
         return web.Response(status=503, text="".join(f"{line}\n" for line in missing))
     return web.Response(text="ok\n")

@@ -235,8 +235,14 @@ def test_a_wrong_setting_is_one_line_and_status_2(shell: Shell, command: str, pl
 
 
 def test_a_setting_that_nothing_obeys_yet_stops_the_start(shell: Shell) -> None:
+    done = shell.run("worker", POSTBACKS_CLICKHOUSE_CLUSTER="sesame")
+    one_line(done, 2, "POSTBACKS_CLICKHOUSE_CLUSTER", "not supported yet")
+    assert "sesame" not in done.stderr
+
+
+def test_a_token_that_could_be_guessed_stops_the_start(shell: Shell) -> None:
     done = shell.run("worker", POSTBACKS_TOKEN="sesame")
-    one_line(done, 2, "POSTBACKS_TOKEN", "not supported yet")
+    one_line(done, 2, "POSTBACKS_TOKEN", "6 characters", "openssl rand")
     assert "sesame" not in done.stderr
 
 

@@ -1,0 +1,117 @@
+"""What every handler of the web role works with: one value, found by `web_of(request)`."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from aiohttp import web
+from aiokafka import AIOKafkaProducer
+
+from app.kit.clock import now_ms
+from app.kit.secrets import Secrets
+from app.log.writer import connect
+from app.outbound.parked import known_state
+from app.outbound.parking import KnownState
+from app.settings import Settings
+from app.stream.whole import WholeTable
+from app.web.limiter import Limiter
+from app.web.who import NOBODY, Asker, Tokens
+
+MAX_EXECUTION_S = 5.0
+"""How long ClickHouse may work on one question of a page or of the API."""
+
+
+class StoredFlow(NamedTuple):
+    """A flow config as it was written, and its version: its record's offset in `flow-configs`."""
+
+    config: bytes
+    version: int
+
+
+class ClickHouse:
+    """A client of ClickHouse, connected when it is first asked for: `client = await web.clickhouse()`."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._client: Any = None
+        self._connecting = asyncio.Lock()
+
+    async def __call__(self) -> Any:
+        """The client, for the functions of `app.queries`. Raises `ClickHouseFault`."""
+        async with self._connecting:
+            if self._client is None:
+                self._client = await connect(self._url, max_execution_s=MAX_EXECUTION_S)
+            return self._client
+
+    async def close(self) -> None:
+        """Close the connection."""
+        client, self._client = self._client, None
+        if client is not None:
+            await client.close()
+
+
+@dataclass
+class Web:
+    """The web role: it keeps no state but two whole tables, which `jobs` follow, and tasks that run on.
+
+    `flows` has each flow config by its id, `states` each postback's state by `app.messages.state.key_of`.
+    """
+
+    settings: Settings
+    tokens: Tokens
+    producer: AIOKafkaProducer
+    secrets: Secrets
+    now_ms: Callable[[], int] = now_ms
+    limiter: Limiter = field(default_factory=Limiter)
+
+    def __post_init__(self) -> None:
+        topics = self.settings.topics
+        self.clickhouse = ClickHouse(self.settings.clickhouse)
+        self.flows: WholeTable[StoredFlow] = WholeTable(
+            self.settings, topics.flow_configs.name, lambda _, value, offset: StoredFlow(value, offset)
+        )
+        self.states: WholeTable[KnownState] = WholeTable(
+            self.settings, topics.postback_states.name, known_state
+        )
+        self.tasks: set[asyncio.Task[Any]] = set()
+
+    def jobs(self) -> list[Coroutine[Any, Any, None]]:
+        """What runs for ever: the tables are followed."""
+        return [self.flows.follow(), self.states.follow()]
+
+    def waits_for(self) -> list[str]:
+        """What is missing until it is ready, a line each."""
+        tables = {"the flows": self.flows.ready, "the states": self.states.ready}
+        return [f"web: {name}" for name, ready in tables.items() if not ready.is_set()]
+
+    def go_on_with(self, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
+        """Do something that outlives its request; the end of the process cancels it."""
+        task = asyncio.create_task(work)
+        self.tasks.add(task)
+        task.add_done_callback(self.tasks.discard)
+        return task
+
+    async def close(self) -> None:
+        """Give up what still runs."""
+        for task in self.tasks:
+            task.cancel()
+        await asyncio.gather(*self.tasks, return_exceptions=True)
+        await self.clickhouse.close()
+
+
+WEB: web.AppKey[Web] = web.AppKey("web", Web)
+ASKER: web.RequestKey[Asker] = web.RequestKey("asker", Asker)
+
+
+def web_of(request: web.Request) -> Web:
+    """The web role that serves a request."""
+    return request.app[WEB]
+
+
+def asker_in(request: web.Request) -> Asker:
+    """Who asks; the gate has found it out before any handler runs."""
+    asker: Asker = request.get(ASKER, NOBODY)
+    return asker
