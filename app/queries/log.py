@@ -2,12 +2,17 @@
 
 FINAL: a row that was written twice is shown once. `max_execution_s` is ClickHouse's own limit; a query over
 it fails. All raise clickhouse-connect's errors.
+
+A page is found in two steps, because FINAL over a whole table merges all of it: first the places of the
+newest rows, of every version, from narrow columns; then FINAL of those alone. A place whose row has a newer
+version elsewhere is none.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
-from typing import Any
+from typing import Any, NamedTuple
 
 from app.queries.filters import FilterFault, Filters, where_log
 from app.queries.rows import Listed, Shown
@@ -20,6 +25,21 @@ _OLDEST_FIRST = "logged_at, log_partition, log_offset, log_index"
 _BEFORE = (
     "(logged_at, log_partition, log_offset, log_index) < (fromUnixTimestamp64Milli({at_ms:Int64}, 'UTC'), "
     "{at_partition:UInt32}, {at_offset:Int64}, {at_index:UInt32})"
+)
+_PLACES = (
+    "SELECT flow_id, toUnixTimestamp64Milli(requested_at), toUnixTimestamp64Milli(logged_at), log_partition, "
+    "log_offset, log_index FROM postback_log"
+)
+# The set of keys is what the primary index reads by; the span of times is what it finds quickly.
+_KEYS = (
+    "SELECT key.1, fromUnixTimestamp64Milli(key.2, 'UTC') "
+    "FROM (SELECT arrayJoin({keys:Array(Tuple(String, Int64))}) AS key)"
+)
+_AT = (
+    f"SELECT {LISTED} FROM postback_log FINAL "  # noqa: S608 - fixed pieces, bound values
+    "WHERE requested_at BETWEEN fromUnixTimestamp64Milli({first_ms:Int64}, 'UTC') "
+    "AND fromUnixTimestamp64Milli({last_ms:Int64}, 'UTC') "
+    f"AND (flow_id, requested_at) IN ({_KEYS}) ORDER BY {_NEWEST_FIRST}"
 )
 
 
@@ -49,17 +69,57 @@ async def list_rows(
 
     Raises `FilterFault` for a cursor or tag that is none.
     """
+    rows: list[Listed] = []
+    while True:
+        places = await _places(client, filters, before, limit + 1, max_execution_s)
+        rows += await _at(client, places, max_execution_s)
+        if len(rows) > limit:
+            return Page(rows[:limit], rows[limit - 1].cursor)
+        if len(places) <= limit:
+            return Page(rows, None)
+        before = places[-1].cursor
+
+
+class _Place(NamedTuple):
+    """Where a version of a row lies: in the list, and in the table's order."""
+
+    cursor: str
+    flow_id: str
+    requested_ms: int
+    address: tuple[int, int, int]
+
+
+async def _places(
+    client: Any, filters: Filters, before: str | None, limit: int, max_execution_s: float | None
+) -> list[_Place]:
+    """The newest versions of rows that meet the filters."""
     also = {} if before is None else {"before": (_BEFORE, _parameters_of(before))}
     where = where_log(filters, also=also)
-    sql = (
-        f"SELECT {LISTED} FROM postback_log FINAL {where.sql} "  # noqa: S608 - fixed pieces, bound values
-        f"ORDER BY {_NEWEST_FIRST} LIMIT {{limit:UInt32}}"
-    )
     result = await client.query(
-        sql, parameters={**where.parameters, "limit": limit + 1}, settings=settings_of(max_execution_s)
+        f"{_PLACES} {where.sql} ORDER BY {_NEWEST_FIRST} LIMIT {{limit:UInt32}}",
+        parameters={**where.parameters, "limit": limit},
+        settings=settings_of(max_execution_s),
     )
+    return [
+        _Place(".".join(map(str, (logged_ms, *address))), flow_id, requested_ms, tuple(address))
+        for flow_id, requested_ms, logged_ms, *address in result.result_rows
+    ]
+
+
+async def _at(client: Any, places: Sequence[_Place], max_execution_s: float | None) -> list[Listed]:
+    """The rows whose last version lies at one of the places."""
+    if not places:
+        return []
+    keys = {(place.flow_id, place.requested_ms) for place in places}
+    times = [requested_ms for _, requested_ms in keys]
+    result = await client.query(
+        _AT,
+        parameters={"keys": sorted(keys), "first_ms": min(times), "last_ms": max(times)},
+        settings=settings_of(max_execution_s),
+    )
+    addresses = {place.address for place in places}
     rows = [Listed(*row) for row in result.result_rows]
-    return Page(rows[:limit], rows[limit - 1].cursor if len(rows) > limit else None)
+    return [row for row in rows if (row.log_partition, row.log_offset, row.log_index) in addresses]
 
 
 def _parameters_of(cursor: str) -> dict[str, int]:

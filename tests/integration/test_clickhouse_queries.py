@@ -10,6 +10,7 @@ import sys
 from collections.abc import AsyncIterator
 from typing import Any
 
+import msgspec
 import pytest
 from clickhouse_connect.driver.exceptions import ClickHouseError
 
@@ -121,6 +122,26 @@ async def test_pages_hold_every_row_once_newest_first(client: Any, limit: int) -
 async def test_a_page_may_end_between_rows_of_one_millisecond(client: Any) -> None:
     found = await all_pages(client, Filters(until_ms=NOON_MS + 5_000), 3)
     assert sorted(row.attempt_id for row in found) == sorted(f"a{n}" for n in range(20))
+
+
+async def test_a_row_that_came_again_elsewhere_is_listed_once_and_where_it_came_last(
+    clickhouse: Database,
+) -> None:
+    writer = Writer(clickhouse.url)
+    for again in range(2):  # the later rows of the first time come again, a minute later
+        numbers = range(20) if not again else range(10, 20)
+        records = [
+            msgspec.structs.replace(sample(n), logged_at=NOON_MS + again * 60_000 + n) for n in numbers
+        ]
+        rows = tuple(log_row(r, Address(0, 100 * again + n)) for n, r in zip(numbers, records, strict=True))
+        await writer.insert(Batch(POSTBACK_LOG, "p.postback-log", 0, rows, (), ()), _never)
+    await writer.close()
+    for limit in (1, 3, 7, 50):
+        found = await all_pages(clickhouse.client, Filters(), limit)
+        assert [row.attempt_id for row in found] == [f"a{n}" for n in (*range(19, 9, -1), *range(9, -1, -1))]
+    assert (await list_rows(clickhouse.client, Filters(until_ms=NOON_MS + 60_000), limit=50)).rows == found[
+        10:
+    ]
 
 
 @pytest.mark.parametrize(
