@@ -18,8 +18,8 @@ from app.kit.logs import logger
 from app.kit.metrics import UNFINISHED
 from app.kit.points import reach
 from app.log.batch import Batch, Batcher
-from app.log.rows import BadRecord, Record, Row, flow_version_row, lead_event_row, log_rows
-from app.log.start import GoOn, MadeAnew, not_stored, where_to_go_on
+from app.log.rows import BadRecord, Found, Record, flow_version, lead_event, log_records
+from app.log.start import GoOn, MadeAnew, left_of, where_to_go_on
 from app.log.tables import FLOW_VERSIONS, LEAD_EVENTS, POSTBACK_LOG, Table
 from app.log.writer import Writer
 from app.settings import Settings
@@ -31,9 +31,9 @@ from app.stream.watchdog import Reading
 _WINDOW = Window(values=50_000, bytes=64 * 1024 * 1024)
 _CATCH_UP_S = 0.05
 _IDLE_S = 1.0
-_TAKE = 2_000
+_TAKE = 64  # records decoded at once, before others have their turn on the loop
 
-_Rows = Callable[[Record], Sequence[Row | BadRecord]]
+_Find = Callable[[Record], Found]
 
 
 class TopicMadeAnew(Exception):
@@ -54,13 +54,13 @@ class Log:
         self._writer = Writer(settings.clickhouse)
         self._starts: dict[Any, GoOn] = {}
         topics = settings.topics
-        self._rows: dict[str, tuple[Table, _Rows]] = {
-            topics.log.name: (POSTBACK_LOG, log_rows),
-            topics.lead_events.name: (LEAD_EVENTS, lambda record: (lead_event_row(record),)),
-            topics.flow_configs.name: (FLOW_VERSIONS, lambda record: (flow_version_row(record),)),
+        self._read: dict[str, tuple[Table, _Find]] = {
+            topics.log.name: (POSTBACK_LOG, log_records),
+            topics.lead_events.name: (LEAD_EVENTS, lead_event),
+            topics.flow_configs.name: (FLOW_VERSIONS, flow_version),
         }
         app.quiesce = self._quiesce
-        for topic in self._rows:
+        for topic in self._read:
             app.agent(raw_topic(app, topic), name=f"log-{topic}")(self._feed)
 
     def jobs(self, stopping: asyncio.Event) -> Sequence[Coroutine[Any, Any, None]]:
@@ -100,7 +100,9 @@ class Log:
                 for taken in await self._taken():
                     if self._intake.holds(taken):
                         await self._accept(taken)
+                UNFINISHED.labels(self.name).set(self._intake.open_values())
                 await self._insert(self._batcher.due(time.monotonic()))
+                await asyncio.sleep(0)  # a queue that is full is taken without waiting
         finally:
             await self._writer.close()
 
@@ -115,18 +117,15 @@ class Log:
 
     async def _accept(self, taken: Taken) -> None:
         self._intake.begin(taken, 1)
-        UNFINISHED.labels(self.name).set(self._intake.open_values())
-        table, rows_of = self._rows[taken.topic]
+        table, find = self._read[taken.topic]
         start = self._starts.get(taken.tp) or await self._start(table, taken)
         if not self._intake.holds(taken):
             return
         record = Record(taken.partition, taken.offset, taken.timestamp_ms, taken.key, taken.value)
-        items = [
-            item for item in rows_of(record) if not_stored(start, item.address.offset, item.address.index)
-        ]
-        now_s = time.monotonic()
-        full = self._batcher.add(table, taken.topic, taken.partition, items, taken, now_s)
-        await self._insert(full)
+        found = left_of(start, taken.offset, find(record))
+        full = self._batcher.add(table, taken.topic, record, found, taken, time.monotonic())
+        if full:
+            await self._insert(full)
 
     async def _start(self, table: Table, taken: Taken) -> GoOn:
         """Where a partition goes on, asked with its first record."""

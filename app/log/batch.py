@@ -7,10 +7,11 @@ tables nor two partitions meet in one.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from bisect import bisect_left
 from dataclasses import dataclass, field
+from typing import Any
 
-from app.log.rows import BadRecord, Row
+from app.log.rows import BadRecord, Found, Record, Rows, original_of
 from app.log.tables import Table
 
 # What a row costs beside its value's bytes, so that a flood of tiny records is bounded too
@@ -32,30 +33,41 @@ class Limits:
 
 @dataclass(frozen=True)
 class Batch:
-    """Rows of one partition in order, and what between them was no row.
+    """Rows of one partition in order, what between them was no row, and the records that both come from.
 
     `receipts` are whatever was given with the records, one for each, to be returned when the batch is in.
     """
 
     table: Table
     topic: str
-    partition: int
-    rows: tuple[Row, ...]
+    rows: Rows
     bad: tuple[BadRecord, ...]
+    records: tuple[Record, ...]
     receipts: tuple[object, ...]
 
     @property
-    def token(self) -> str:
-        """The insert's deduplication token."""
-        return token_of(self.topic, self.rows)
+    def partition(self) -> int:
+        """The partition that all of it comes from."""
+        return self.rows.partition
+
+    def refused(self, at: int, reason: str) -> BadRecord:
+        """The row at a place as a value that is none."""
+        address = self.rows.address(at)
+        record = self.records[bisect_left(self.records, address.offset, key=_offset_of)]
+        original = original_of(record, self.rows.values[at], address.index)
+        return BadRecord(address, reason, original, record.key)
 
 
-def token_of(topic: str, rows: Sequence[Row]) -> str:
+def _offset_of(record: Record) -> int:
+    return record.offset
+
+
+def token_of(topic: str, rows: Rows) -> str:
     """The deduplication token of rows of one partition: `topic:partition:first-last`; empty for no rows."""
     if not rows:
         return ""
-    first, last = rows[0].address, rows[-1].address
-    return f"{topic}:{first.partition}:{first.offset}.{first.index}-{last.offset}.{last.index}"
+    first, last = rows.address(0), rows.address(len(rows) - 1)
+    return f"{topic}:{rows.partition}:{first.offset}.{first.index}-{last.offset}.{last.index}"
 
 
 @dataclass
@@ -66,19 +78,31 @@ class _Open:
     topic: str
     partition: int
     since_s: float
-    rows: list[Row] = field(default_factory=list)
+    values: list[Any] = field(default_factory=list)
+    offsets: list[int] = field(default_factory=list)
+    indexes: list[int] = field(default_factory=list)
     bad: list[BadRecord] = field(default_factory=list)
+    records: list[Record] = field(default_factory=list)
     receipts: list[object] = field(default_factory=list)
     bytes: int = 0
 
+    def add(self, record: Record, found: Found, receipt: object, bytes_: int) -> None:
+        self.values += found.values
+        self.offsets += [record.offset] * len(found.values)
+        self.indexes += found.indexes
+        self.bad += found.bad
+        self.records.append(record)
+        self.receipts.append(receipt)
+        self.bytes += bytes_
+
     def closed(self) -> Batch:
-        return Batch(
-            self.table, self.topic, self.partition, tuple(self.rows), tuple(self.bad), tuple(self.receipts)
-        )
+        rows = Rows(self.partition, self.values, self.offsets, self.indexes)
+        bad, records, receipts = tuple(self.bad), tuple(self.records), tuple(self.receipts)
+        return Batch(self.table, self.topic, rows, bad, records, receipts)
 
     @property
-    def values(self) -> int:
-        return len(self.rows) + len(self.bad)
+    def count(self) -> int:
+        return len(self.values) + len(self.bad)
 
 
 class Batcher:
@@ -89,36 +113,27 @@ class Batcher:
         self._open: dict[tuple[str, int], _Open] = {}
 
     def add(
-        self,
-        table: Table,
-        topic: str,
-        partition: int,
-        items: Sequence[Row | BadRecord],
-        receipt: object,
-        now_s: float,
+        self, table: Table, topic: str, record: Record, found: Found, receipt: object, now_s: float
     ) -> list[Batch]:
         """Add what one record held; returns the batches that are full by it, in order.
 
         A record is never cut. One that would take a batch over a limit begins the next, so only a record
         that is over a limit by itself makes a batch that is.
         """
-        key = (topic, partition)
-        bytes_ = sum(len(item.original or b"") + _ROW_BYTES for item in items)
+        key = (topic, record.partition)
+        bytes_ = len(record.value or b"") + _ROW_BYTES * len(found)
         full = []
         held = self._open.get(key)
-        if held and held.receipts and self._is_over(held.values + len(items), held.bytes + bytes_):
+        if held and held.receipts and self._is_over(held.count + len(found), held.bytes + bytes_):
             full.append(self._open.pop(key).closed())
-        held = self._open.setdefault(key, _Open(table, topic, partition, now_s))
-        held.rows += [item for item in items if isinstance(item, Row)]
-        held.bad += [item for item in items if isinstance(item, BadRecord)]
-        held.receipts.append(receipt)
-        held.bytes += bytes_
-        if held.values >= self._limits.rows or held.bytes >= self._limits.bytes:
+        held = self._open.setdefault(key, _Open(table, topic, record.partition, now_s))
+        held.add(record, found, receipt, bytes_)
+        if held.count >= self._limits.rows or held.bytes >= self._limits.bytes:
             full.append(self._open.pop(key).closed())
         return full
 
-    def _is_over(self, values: int, bytes_: int) -> bool:
-        return values > self._limits.rows or bytes_ > self._limits.bytes
+    def _is_over(self, count: int, bytes_: int) -> bool:
+        return count > self._limits.rows or bytes_ > self._limits.bytes
 
     def due(self, now_s: float) -> list[Batch]:
         """Take the batches whose first record has waited long enough."""

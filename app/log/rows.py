@@ -1,35 +1,20 @@
-"""What LOG reads, as rows in column order: log records, lead events, flow configs. Pure.
+"""What LOG reads, as values that become rows: log records, lead events, flow configs. Pure.
 
-Every value is made to fit its column here, so that ClickHouse has no reason to refuse a row: times are put
-into what DateTime64 holds, a price that Decimal(18,6) cannot hold is null, a lone surrogate (which no UTF-8
-text has) is U+FFFD. Times are Unix milliseconds, as the client writes them without a detour.
+A Kafka record is decoded at once where it can be. Where one value of an envelope is none, each is decoded by
+itself, so that it costs the others nothing.
 """
 
 from __future__ import annotations
 
-import math
 import re
-from decimal import Decimal
-from typing import NamedTuple
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 import msgspec
 
 from app.messages.envelope import UNREADABLE, unpack
 from app.messages.record import Address, LogRecord
-
-_FIRST_MS = -2_208_988_800_000  # 1900-01-01, ClickHouse: DateTime64
-_LAST_MS = 10_413_791_999_999  # 2299-12-31 23:59:59.999
-_PRICE_LIMIT = 1e12
-_MILLIONTH = Decimal("0.000001")
-
-
-class Row(NamedTuple):
-    """One row: where its value lies in its topic, its fields in column order, value and key as they came."""
-
-    address: Address
-    fields: tuple[object, ...]
-    original: bytes
-    key: bytes | None
 
 
 class BadRecord(NamedTuple):
@@ -55,38 +40,96 @@ class Record(NamedTuple):
     value: bytes | None
 
 
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What a record holds: values that become rows, with their indexes in it, and what is none."""
+
+    values: Sequence[Any]
+    indexes: Sequence[int]
+    bad: Sequence[BadRecord] = ()
+
+    def behind(self, index: int) -> Found:
+        """What lies behind an index."""
+        kept = [at for at, found in enumerate(self.indexes) if found > index]
+        return Found(
+            [self.values[at] for at in kept],
+            [self.indexes[at] for at in kept],
+            [bad for bad in self.bad if bad.address.index > index],
+        )
+
+    def __len__(self) -> int:
+        return len(self.values) + len(self.bad)
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Values of one partition in order, each with the offset of its record and its index there."""
+
+    partition: int
+    values: list[Any]
+    offsets: list[int]
+    indexes: list[int]
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    def part(self, first: int, beyond: int) -> Rows:
+        """Those from one place to before another."""
+        cut = slice(first, beyond)
+        return Rows(self.partition, self.values[cut], self.offsets[cut], self.indexes[cut])
+
+    def address(self, at: int) -> Address:
+        """Where the value at a place lies."""
+        return Address(self.partition, self.offsets[at], self.indexes[at])
+
+
 _escape = re.compile(
     rb"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(u[dD][89a-fA-F][0-9a-fA-F]{2})|.)",
     re.DOTALL,
 )
+_records = msgspec.json.Decoder(list[LogRecord])
 _record = msgspec.json.Decoder(LogRecord)
 
 
-def log_rows(record: Record) -> list[Row | BadRecord]:
-    """The rows of a record of `postback-log`: one for each log record of its envelope, in order.
+def log_records(record: Record) -> Found:
+    """The log records of a record of `postback-log`.
 
     An envelope that is no JSON array is one `BadRecord` at index 0.
     """
     try:
+        values = _records.decode(record.value or b"")
+    except UNREADABLE:
+        return _one_by_one(record)
+    return Found(values, range(len(values)))
+
+
+def _one_by_one(record: Record) -> Found:
+    try:
         parts = unpack(record.value or b"")
     except UNREADABLE as fault:
         whole = Address(record.partition, record.offset)
-        return [BadRecord(whole, f"no envelope: {fault}", record.value, record.key, is_whole=True)]
-    return [
-        _log_row(bytes(part), Address(record.partition, record.offset, index), record.key)
+        bad = BadRecord(whole, f"no envelope: {fault}", record.value, record.key, is_whole=True)
+        return Found((), (), [bad])
+    decoded = [
+        _log_record(bytes(part), Address(record.partition, record.offset, index), record.key)
         for index, part in enumerate(parts)
     ]
+    good = [(index, found) for index, found in enumerate(decoded) if isinstance(found, LogRecord)]
+    return Found(
+        [value for _, value in good],
+        [index for index, _ in good],
+        [found for found in decoded if isinstance(found, BadRecord)],
+    )
 
 
-def _log_row(value: bytes, address: Address, key: bytes | None) -> Row | BadRecord:
+def _log_record(value: bytes, address: Address, key: bytes | None) -> LogRecord | BadRecord:
     try:
-        decoded = _record.decode(value)
+        return _record.decode(value)
     except UNREADABLE as fault:
         try:
-            decoded = _record.decode(_without_surrogates(value))
+            return _record.decode(_without_surrogates(value))
         except UNREADABLE:
             return BadRecord(address, f"no log record: {fault}", value, key)
-    return log_row(decoded, address, value, key)
 
 
 def _without_surrogates(value: bytes) -> bytes:
@@ -94,61 +137,14 @@ def _without_surrogates(value: bytes) -> bytes:
     return _escape.sub(lambda found: b"\\ufffd" if found[1] else found[0], value)
 
 
-def log_row(record: LogRecord, address: Address, original: bytes = b"", key: bytes | None = None) -> Row:
-    """One log record that lies at `address` of `postback-log`, as a row of `postback_log`."""
-    tags, source = record.tags, record.source
-    fields = (
-        time_of(record.logged_at),
-        time_of(record.requested_at),
-        text_of(record.request_id),
-        record.attempt,
-        text_of(record.attempt_id),
-        record.attempts or record.attempt,
-        record.replay,
-        text_of(record.event_id),
-        text_of(record.lead_id),
-        record.lead_seq,
-        text_of(record.lead_flow_id),
-        text_of(record.click_id),
-        text_of(record.flow_id),
-        record.flow_version,
-        text_of(record.postback_id),
-        text_of(record.event),
-        record.outcome,
-        text_of(record.reason),
-        text_of(record.verdict),
-        text_of(record.rule),
-        text_of(record.method),
-        text_of(record.host),
-        text_of(record.url),
-        _texts_of(record.request_headers),
-        text_of(record.request_body),
-        record.response_status,
-        _texts_of(record.response_headers),
-        text_of(record.response_body),
-        text_of(record.error),
-        record.duration_ms,
-        record.queued_ms,
-        None if record.next_attempt_at is None else time_of(record.next_attempt_at),
-        price_of(record.price),
-        text_of(record.currency),
-        text_of(record.geo),
-        text_of(tags.utm_source),
-        text_of(tags.utm_campaign),
-        text_of(tags.utm_content),
-        text_of(tags.utm_term),
-        text_of(tags.utm_medium),
-        text_of(tags.subid),
-        text_of(record.worker),
-        text_of(record.source_topic),
-        source.partition,
-        source.offset,
-        source.index,
-        address.partition,
-        address.offset,
-        address.index,
-    )
-    return Row(address, fields, original, key)
+class LeadEvent(msgspec.Struct, gc=False):
+    """A record of `lead-events` and the ids that its value names, as far as it can be read."""
+
+    recorded_at: int
+    value: bytes
+    lead_id: str
+    flow_id: str
+    event_id: str
 
 
 class _Ids(msgspec.Struct):
@@ -160,68 +156,38 @@ class _Ids(msgspec.Struct):
 _ids = msgspec.json.Decoder(_Ids)
 
 
-def lead_event_row(record: Record) -> Row:
-    """A record of `lead-events` as a row of `lead_events`, whatever its bytes are.
-
-    The ids are the event's; where it cannot be read the lead's is the record's key.
-    """
+def lead_event(record: Record) -> Found:
+    """A record of `lead-events`, whatever its bytes are; where it names no lead that is the record's key."""
     value = record.value or b""
     try:
         ids = _ids.decode(value)
     except UNREADABLE:
         ids = _Ids()
-    fields = (
-        record.partition,
-        record.offset,
-        time_of(record.timestamp_ms),
-        ids.lead_id or _key_text(record.key),
-        ids.flow_id or "",
-        ids.event_id,
-        value,
-    )
-    return Row(Address(record.partition, record.offset), fields, value, record.key)
+    lead_id = ids.lead_id or _key_text(record.key)
+    return Found((LeadEvent(record.timestamp_ms, value, lead_id, ids.flow_id or "", ids.event_id),), (0,))
 
 
-def flow_version_row(record: Record) -> Row:
-    """A record of `flow-configs` as a row of `flow_versions`; a null value deletes the flow."""
-    value = record.value or b""
-    fields = (
-        record.partition,
-        record.offset,
-        time_of(record.timestamp_ms),
-        _key_text(record.key),
-        record.value is None,
-        value,
+class FlowVersion(msgspec.Struct, gc=False):
+    """A record of `flow-configs`; a null value deletes the flow."""
+
+    recorded_at: int
+    value: bytes
+    flow_id: str
+    deleted: bool
+
+
+def flow_version(record: Record) -> Found:
+    """A record of `flow-configs`, whatever its bytes are."""
+    version = FlowVersion(
+        record.timestamp_ms, record.value or b"", _key_text(record.key), record.value is None
     )
-    return Row(Address(record.partition, record.offset), fields, value, record.key)
+    return Found((version,), (0,))
 
 
 def _key_text(key: bytes | None) -> str:
     return (key or b"").decode("utf-8", "replace")
 
 
-def time_of(unix_ms: int) -> int:
-    """A time that DateTime64(3) can hold: one before 1900 or after 2299 becomes that end."""
-    return min(max(unix_ms, _FIRST_MS), _LAST_MS)
-
-
-def price_of(price: float | None) -> Decimal | None:
-    """A price to a millionth, half to even; None for one that Decimal(18,6) cannot hold."""
-    if price is None or not math.isfinite(price) or abs(price) >= _PRICE_LIMIT:
-        return None
-    return Decimal(repr(price)).quantize(_MILLIONTH)
-
-
-def text_of(text: str | None) -> str:
-    """A text that has a UTF-8 form: lone surrogates become U+FFFD, nothing else changes; null is empty."""
-    if not text or text.isascii():
-        return text or ""
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-    return text
-
-
-def _texts_of(texts: dict[str, str]) -> dict[str, str]:
-    return {text_of(name): text_of(value) for name, value in texts.items()}
+def original_of(record: Record, value: object, index: int) -> bytes | None:
+    """The bytes of a value of a record as they came: of an envelope those at its index."""
+    return bytes(unpack(record.value or b"")[index]) if isinstance(value, LogRecord) else record.value

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from app.log.rows import Found
 from app.messages.record import Address
 
 
@@ -46,6 +47,8 @@ def where_to_go_on(
     return GoOn(highest.offset, highest.index)
 
 
-def not_stored(start: GoOn, offset: int, index: int) -> bool:
-    """Whether a value that is read lies behind what is stored."""
-    return (offset, index) > (start.offset, start.stored_through)
+def left_of(start: GoOn, offset: int, found: Found) -> Found:
+    """What a record that is read holds behind what is stored."""
+    if offset > start.offset:
+        return found
+    return found.behind(start.stored_through) if offset == start.offset else Found((), ())

@@ -16,7 +16,7 @@ from app.messages.request import Tags
 Outcome = Literal["delivered", "retrying", "failed", "parked", "discarded", "skipped", "rejected", "blocked"]
 
 
-class Address(msgspec.Struct, frozen=True, array_like=True):
+class Address(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """Where a value lies: partition, offset and index within the record's envelope."""
 
     partition: int
@@ -24,7 +24,7 @@ class Address(msgspec.Struct, frozen=True, array_like=True):
     index: int = 0
 
 
-class LogRecord(msgspec.Struct, frozen=True, omit_defaults=True):
+class LogRecord(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """One row of the postback log.
 
     `logged_at` is when the record was made; `attempt` counts sends from 1 and is 0 for a row without a

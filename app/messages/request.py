@@ -29,7 +29,7 @@ Wait = Annotated[float, Meta(gt=0, le=MAX_WAIT_S)]
 UnixMs = Annotated[int, Meta(ge=-(2**53), le=2**53)]
 
 
-class Tags(msgspec.Struct, frozen=True, omit_defaults=True):
+class Tags(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """The six statistics tags of the lead; null where the lead has none."""
 
     utm_source: str | None = None

@@ -14,10 +14,8 @@ import msgspec
 import pytest
 from clickhouse_connect.driver.exceptions import ClickHouseError
 
-from app.log.batch import Batch
 from app.log.migrate import migrate
-from app.log.rows import BadRecord, log_row
-from app.log.tables import POSTBACK_LOG
+from app.log.rows import BadRecord
 from app.log.writer import Writer, connect
 from app.messages.record import Address, LogRecord
 from app.messages.request import Tags
@@ -26,6 +24,7 @@ from app.queries.log import list_rows, rows_of_lead, show_request, show_row
 from app.queries.rows import Listed
 from app.queries.stats import GROUPS, refresh, stats
 from tests.clickhouse import Database
+from tests.log_batches import log_batch
 
 pytestmark = pytest.mark.chdb
 NOON_MS = 1_795_521_600_000  # 2026-11-24 12:00:00 UTC
@@ -77,10 +76,9 @@ async def _fill(link: str) -> None:
     writer = Writer(link)
     for partition in range(4):
         numbers = range(partition, COUNT, 4)
-        rows = tuple(log_row(sample(n), Address(partition, n // 40, n // 4 % 10)) for n in numbers)
-        await writer.insert(Batch(POSTBACK_LOG, "p.postback-log", partition, rows, (), ()), _never)
-        again = rows[:50]  # written once more, in another batch
-        await writer.insert(Batch(POSTBACK_LOG, "p.postback-log", partition, again, (), ()), _never)
+        placed = [(Address(partition, n // 40, n // 4 % 10), sample(n)) for n in numbers]
+        await writer.insert(log_batch(placed), _never)
+        await writer.insert(log_batch(placed[:50]), _never)  # written once more, in another batch
     await refresh(client)
     await client.close()
     await writer.close()
@@ -199,9 +197,8 @@ async def test_a_request_is_shown_with_all_its_attempts_in_order(clickhouse: Dat
         )
         for at, outcome, attempt in [(0, "retrying", 1), (5000, "retrying", 2), (9000, "failed", 0)]
     ]
-    rows = tuple(log_row(record, Address(0, at)) for at, record in enumerate(life))
     writer = Writer(clickhouse.url)
-    await writer.insert(Batch(POSTBACK_LOG, "p.postback-log", 0, rows, (), ()), _never)
+    await writer.insert(log_batch((Address(0, at), record) for at, record in enumerate(life)), _never)
     await writer.close()
     found = await show_request(clickhouse.client, "r")
     assert [(row.outcome, row.attempt) for row in found] == [("retrying", 1), ("retrying", 2), ("failed", 0)]

@@ -15,13 +15,14 @@ from app.flows.flow import Flow
 from app.join.build import Source, Terms, join
 from app.kit.secrets import Secrets
 from app.leads.lead import Lead
-from app.log.rows import Record, lead_event_row
+from app.log.rows import Record, lead_event
 from app.log.tables import LEAD_EVENTS
 from app.messages.request import Request
 from app.messages.state import parked_key
 from app.outbound.kept import Kept, Shelf, release_order
 from app.settings import Settings, load
 from tests.clickhouse import Database
+from tests.log_batches import rows_of
 
 pytestmark = pytest.mark.chdb
 
@@ -53,9 +54,10 @@ def _kept(sources: list[Source], flow: Flow) -> list[Kept]:
 
 
 async def _store(database: Database, sources: list[Source]) -> None:
-    rows = [lead_event_row(Record(s.partition, s.offset, s.timestamp_ms, s.key, s.value)) for s in sources]
+    records = [Record(s.partition, s.offset, s.timestamp_ms, s.key, s.value) for s in sources]
+    rows = [row for record in records for row in rows_of(LEAD_EVENTS, record, lead_event(record))]
     await database.client.insert(
-        LEAD_EVENTS.name, [row.fields for row in rows], column_names=list(LEAD_EVENTS.columns)
+        LEAD_EVENTS.name, [[*row.values()] for row in rows], column_names=list(LEAD_EVENTS.columns)
     )
 
 

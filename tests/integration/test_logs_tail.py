@@ -11,9 +11,9 @@ from typing import Any
 import msgspec
 import pytest
 
-from app.log.batch import Batch
+from app.log.columns import columns_of
 from app.log.migrate import migrate
-from app.log.rows import BadRecord, log_row
+from app.log.rows import BadRecord
 from app.log.tables import POSTBACK_LOG
 from app.log.writer import Writer, connect
 from app.messages.record import Address, LogRecord
@@ -22,6 +22,7 @@ from app.queries.filters import Filters
 from app.queries.tail import Tail, poll, start_tail
 from tests.clickhouse import Database, start_clickhouse, stop_clickhouse
 from tests.kafka import free_port
+from tests.log_batches import log_batch
 from tests.shell import Shell
 from tests.workers import until
 
@@ -48,8 +49,8 @@ def _record(name: str, **more: Any) -> LogRecord:
 
 async def _store(url: str, *records: LogRecord, offset: int, partition: int = 0) -> None:
     writer = Writer(url)
-    rows = tuple(log_row(record, Address(partition, offset, index)) for index, record in enumerate(records))
-    await writer.insert(Batch(POSTBACK_LOG, "p.postback-log", partition, rows, (), ()), _never)
+    placed = [(Address(partition, offset, index), record) for index, record in enumerate(records)]
+    await writer.insert(log_batch(placed), _never)
     await writer.close()
 
 
@@ -79,7 +80,8 @@ async def test_a_row_that_can_be_seen_only_later_than_rows_stored_after_it_is_gi
     tail = await start_tail(clickhouse.client, Filters())
     await _store(clickhouse.url, _record("a"), offset=7)
     assert await _news(clickhouse, tail) == ["a"]
-    fields = log_row(_record("late"), Address(0, 3, 0)).fields
+    rows = log_batch([(Address(0, 3, 0), _record("late"))]).rows
+    fields = [column[0] for column in columns_of(POSTBACK_LOG, rows)]
     stored_at = await clickhouse.value("SELECT toUnixTimestamp64Milli(now64(3)) - 15000")
     await clickhouse.client.insert(
         "postback_log",

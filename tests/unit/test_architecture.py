@@ -23,6 +23,7 @@ _SHELL_FILES = {
     "connections.py",
     "handler.py",
     "names.py",
+    "native.py",
     "guard.py",
     "writer.py",
     "retries.py",

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import pytest
-from clickhouse_connect.driver.exceptions import DatabaseError, DataError, OperationalError
+from clickhouse_connect.driver.exceptions import DatabaseError, OperationalError
 
+from app.log.native import Unfit
 from app.log.refusal import Away, Refused, backoff_s, shortened
-from app.log.start import GoOn, MadeAnew, not_stored, where_to_go_on
+from app.log.rows import BadRecord, Found
+from app.log.start import GoOn, MadeAnew, left_of, where_to_go_on
 from app.log.writer import classify, database_of, shown
 from app.messages.record import Address
 
@@ -16,8 +18,7 @@ from app.messages.record import Address
     [
         (DatabaseError("Code: 469. DB::Exception: violated", code=469), Refused),
         (DatabaseError("Code: 321. DB::Exception: out of range", code=321), Refused),
-        (DataError("Unable to create native array for column `attempt`"), Refused),
-        (ValueError("odd"), Refused),
+        (Unfit("attempt: too large"), Refused),
         (DatabaseError("too many parts", code=252), Away),
         (DatabaseError("memory", code=241), Away),
         (DatabaseError("no such table", code=60), Away),
@@ -82,8 +83,14 @@ def test_a_topic_that_was_made_anew_is_named(highest: Address | None, committed:
 
 def test_of_a_record_that_is_stored_in_part_the_rest_is_taken() -> None:
     start = GoOn(30, 4)
-    taken = [(o, i) for o in (29, 30, 31) for i in range(7) if not_stored(start, o, i)]
-    assert taken == [(30, 5), (30, 6), *((31, i) for i in range(7))]
+    bad = (
+        BadRecord(Address(0, 30, 3), "stored", b"", None),
+        BadRecord(Address(0, 30, 6), "not yet", b"", None),
+    )
+    found = Found("abdef", (0, 1, 2, 4, 5), bad)
+    assert left_of(start, 29, found) == Found((), ())
+    assert left_of(start, 30, found) == Found(["f"], [5], [bad[1]])
+    assert left_of(start, 31, found) is found
 
 
 def test_a_url_is_shown_without_its_password() -> None:
