@@ -131,8 +131,8 @@ async def test_a_row_that_came_again_elsewhere_is_listed_once_and_where_it_came_
         records = [
             msgspec.structs.replace(sample(n), logged_at=NOON_MS + again * 60_000 + n) for n in numbers
         ]
-        rows = tuple(log_row(r, Address(0, 100 * again + n)) for n, r in zip(numbers, records, strict=True))
-        await writer.insert(Batch(POSTBACK_LOG, "p.postback-log", 0, rows, (), ()), _never)
+        placed = [(Address(0, 100 * again + n), r) for n, r in zip(numbers, records, strict=True)]
+        await writer.insert(log_batch(placed), _never)
     await writer.close()
     for limit in (1, 3, 7, 50):
         found = await all_pages(clickhouse.client, Filters(), limit)
