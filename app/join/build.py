@@ -120,7 +120,7 @@ def _render(firing: _Firing, fire: Fire) -> None:
     except TemplateFault as fault:
         _row(firing, fire, "failed", f"cannot be rendered: {fault.reason}", identity)
         return
-    fingerprint = bytes.fromhex(rendered.fingerprint)
+    fingerprint = rendered.fingerprint
     same_as = unchanged(change.lead, fire, fingerprint)
     if same_as is not None:
         _row(firing, fire, "skipped", f"unchanged: the same as request {same_as}", identity)

@@ -1,48 +1,68 @@
 """How a value is written so that it cannot break out of its place.
 
-A `Place` is a kind of place in a request; `encode` is what a value becomes there, `MISSING` what stands
-there without one. A secret's slot carries the name of its place, so these names are part of the messages
-between the stages.
+A `Place` is a kind of place in a request; `many_encoder` is what values become there. A secret's slot
+carries the name of its place, so these names are part of the messages between the stages.
+
+yarl's C quoter encodes everything but RFC 3986's unreserved characters and `! $ ' ( ) * ,`; in its `qs`
+mode a space becomes `+`. Those are put right here.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from json.encoder import encode_basestring as _json_text  # C; escapes exactly what RFC 8259 requires
 from typing import Literal, TypeGuard
 
+from app.templates.quoting import Quoter
 from app.templates.values import Bare, Present, text_of
 
 Place = Literal["path", "pair", "json-string", "json", "pair-json-string", "pair-json", "header", "raw"]
+Encode = Callable[[str], str]
+EncodeMany = Callable[[Sequence[str]], list[str]]
 
-_UNRESERVED = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~"
-_IN_PATH = _UNRESERVED + ":@"
 _NEVER_IN_A_LINK = frozenset(' "<>\\^`{|}#')
 _HEX = frozenset("0123456789abcdefABCDEF")
 _CONTROLS = dict.fromkeys((*range(0x20), *range(0x7F, 0xA0)))
-
-
-def _table(kept: str) -> list[str]:
-    return [chr(byte) if chr(byte) in kept else f"%{byte:02X}" for byte in range(256)]
-
-
-_of_pair = _table(_UNRESERVED).__getitem__
-_of_path = _table(_IN_PATH).__getitem__
 _every = [f"%{byte:02X}" for byte in range(256)]
 
+_BETWEEN = "\x7f"
+"""What parts texts that are encoded in one go: JSON and the quoters below leave it as it is."""
 
-def percent(text: str) -> str:
-    """Percent-encode all but RFC 3986's unreserved characters, as UTF-8, in upper-case hex."""
-    if not text.rstrip(_UNRESERVED):
+
+def _quote(quoter: Encode) -> Encode:
+    def quote(text: str) -> str:
+        if not text.isascii():
+            text.encode()  # a lone surrogate, which the quoter would drop, is an error
+        text = quoter(text)
+        if "+" in text:
+            text = text.replace("+", "%20")
+        if "(" in text:
+            text = text.replace("(", "%28")
+        if ")" in text:
+            text = text.replace(")", "%29")
+        if "," in text:
+            text = text.replace(",", "%2C")
+        if "'" in text:
+            text = text.replace("'", "%27")
+        if "!" in text:
+            text = text.replace("!", "%21")
+        if "*" in text:
+            text = text.replace("*", "%2A")
+        if "$" in text:
+            text = text.replace("$", "%24")
         return text
-    return "".join(map(_of_pair, text.encode()))
+
+    return quote
 
 
-def percent_path(text: str) -> str:
-    """Percent-encode what would end or split a path segment: like `percent`, but `:` and `@` stay."""
-    if not text.rstrip(_IN_PATH):
-        return text
-    return "".join(map(_of_path, text.encode()))
+percent = _quote(Quoter(qs=True, requote=False))
+"""Percent-encode all but RFC 3986's unreserved characters, as UTF-8, in upper-case hex."""
+
+percent_path = _quote(Quoter(qs=True, requote=False, safe=":@"))
+"""Percent-encode what would end or split a path segment: like `percent`, but `:` and `@` stay."""
+
+_percent_between = _quote(Quoter(qs=True, requote=False, safe=_BETWEEN))
+_percent_path_between = _quote(Quoter(qs=True, requote=False, safe=":@" + _BETWEEN))
 
 
 def percent_every(text: str) -> str:
@@ -50,7 +70,7 @@ def percent_every(text: str) -> str:
     return "".join([_every[byte] for byte in text.encode()])
 
 
-json_string: Callable[[str], str] = _json_text
+json_string: Encode = _json_text
 """A JSON string literal with its quotes."""
 
 
@@ -81,20 +101,41 @@ def raw(text: str) -> str:
     return "".join(out)
 
 
-_ENCODERS: dict[Place, Callable[[str], str]] = {
-    "path": percent_path,
-    "pair": percent,
-    "json-string": in_json_string,
-    "json": json_string,
-    "pair-json-string": lambda text: percent(in_json_string(text)),
-    "pair-json": lambda text: percent(json_string(text)),
-    "header": without_controls,
-    "raw": raw,
+def _each(encode: Encode) -> EncodeMany:
+    return lambda texts: [encode(text) for text in texts]
+
+
+def _at_once(encode: Encode, alone: Encode) -> EncodeMany:
+    """Encode texts joined, which costs one call for all; a text that holds the mark itself by itself."""
+
+    def encode_many(texts: Sequence[str]) -> list[str]:
+        joined = "\x7f".join(texts)
+        if joined.count("\x7f") == len(texts) - 1:
+            return encode(joined).split("\x7f")
+        return [alone(text) for text in texts]
+
+    return encode_many
+
+
+_ENCODERS: dict[Place, EncodeMany] = {
+    "path": _at_once(_percent_path_between, percent_path),
+    "pair": _at_once(_percent_between, percent),
+    "json-string": _at_once(in_json_string, in_json_string),
+    "json": _each(lambda text: text or "null"),
+    "pair-json-string": _at_once(
+        lambda text: _percent_between(in_json_string(text)), lambda text: percent(in_json_string(text))
+    ),
+    "pair-json": _each(lambda text: percent(text) if text else "null"),
+    "header": _each(without_controls),
+    "raw": _each(raw),
 }
 
 
-def text_encoder(place: Place) -> Callable[[str], str]:
-    """What turns a text that is not blank into what stands for it in that place."""
+def many_encoder(place: Place) -> EncodeMany:
+    """What turns texts, "" for a missing one, into what stands for them in that place.
+
+    A text for JSON outside a string is what `json_scalar` makes of the value.
+    """
     return _ENCODERS[place]
 
 
@@ -103,14 +144,21 @@ def is_bare(place: Place) -> bool:
     return place in ("json", "pair-json")
 
 
-def encoder(place: Place) -> Callable[[Present], str]:
-    """What turns a value into what stands for it in that place; numbers and booleans are bare in JSON."""
-    encode = text_encoder(place)
-    if not is_bare(place):
-        return lambda value: encode(text_of(value))
-    if place == "pair-json":
-        return lambda value: encode(value) if _is_text(value) else percent(text_of(value))
-    return lambda value: encode(value) if _is_text(value) else text_of(value)
+def plain_text(value: Present | None, place: Place) -> str:
+    """The text of a settled value for that place, not yet encoded; "" for a missing one."""
+    if value is None:
+        return ""
+    return json_scalar(value) if is_bare(place) else text_of(value)
+
+
+def json_scalar(value: Present) -> str:
+    """A value as JSON outside a string: numbers and booleans bare."""
+    return json_string(value) if _is_text(value) else text_of(value)
+
+
+def encoded(value: Present | None, place: Place) -> str:
+    """What stands for a settled value in that place."""
+    return _ENCODERS[place]((plain_text(value, place),))[0]
 
 
 def _is_text(value: Present) -> TypeGuard[str]:

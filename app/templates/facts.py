@@ -1,15 +1,17 @@
 """What the macros of a template may draw on when it is rendered.
 
-`Facts` only points at the folded lead and the event: nothing is copied for a rendering. A macro compiles to
-a getter of the table below.
+`Facts` only points at the folded lead and the event: nothing is copied for a rendering. What a template
+reads is generated as one Python function, from the expressions of its macros in the table below.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import lru_cache
+from typing import Any
 
 from app.leads.lead import Lead
-from app.templates.names import CLICK, CUSTOMER, WELL_KNOWN_TAGS, is_known
+from app.templates.names import CLICK, CUSTOMER, KNOWN, is_known
 from app.templates.values import Value, moment, settle
 
 
@@ -67,61 +69,74 @@ class Facts:
 
 Getter = Callable[[Facts], Value]
 
-
-def _tag(name: str) -> Getter:
-    return lambda facts: facts.lead.tags.get(name)
-
-
-def _click(name: str) -> Getter:
-    return lambda facts: getattr(facts.lead.click, name)
-
-
-def _customer(name: str) -> Getter:
-    return lambda facts: getattr(facts.lead.customer, name)
-
-
-_GETTERS: dict[str, Getter] = {
-    "id": lambda facts: facts.lead.lead_id,
-    "click": lambda facts: facts.lead.click.id,
-    "flow": lambda facts: facts.lead.flow_id,
-    "status": lambda facts: facts.lead.status,
-    "stage": lambda facts: facts.lead.status,
-    "event": lambda facts: facts.event,
-    "goal": lambda facts: facts.lead.goal,
-    "uid": lambda facts: facts.lead.uid,
-    "reason": lambda facts: facts.lead.reason,
-    "price": lambda facts: facts.lead.price,
-    "cash": lambda facts: facts.lead.price,
-    "currency": lambda facts: facts.lead.currency,
-    **{name: _customer(name) for name in CUSTOMER},
-    **{name: _click(name) for name in CLICK},
-    "now": lambda facts: moment(facts.now_ms),
-    "time": lambda facts: None if facts.time_ms is None else moment(facts.time_ms),
-    "event_id": lambda facts: facts.event_id,
-    "postback": lambda facts: facts.postback,
-    "request": lambda facts: facts.request,
-    "random": lambda facts: facts.random,
-    **{name: _tag(name) for name in WELL_KNOWN_TAGS},
+_EXPRESSIONS: dict[str, str] = {
+    "id": "lead.lead_id",
+    "click": "click.id",
+    "flow": "lead.flow_id",
+    "status": "lead.status",
+    "stage": "lead.status",
+    "event": "facts.event",
+    "goal": "lead.goal",
+    "uid": "lead.uid",
+    "reason": "lead.reason",
+    "price": "lead.price",
+    "cash": "lead.price",
+    "currency": "lead.currency",
+    **{name: f"customer.{name}" for name in CUSTOMER},
+    **{name: f"click.{name}" for name in CLICK},
+    "now": "moment(facts.now_ms)",
+    "time": "None if facts.time_ms is None else moment(facts.time_ms)",
+    "event_id": "facts.event_id",
+    "postback": "facts.postback",
+    "request": "facts.request",
+    "random": "facts.random",
+}
+_OF_PREFIX = {
+    "meta": "meta.get({!r})",
+    "tag": "tags.get({!r})",
+    "param": "facts.params.get({!r})",
+    "secret": "facts.secret({!r})",
 }
 
 
-def getter(name: str) -> Getter:
-    """What reads a macro of that name, `_` of a raw one left out; an unknown name is a tag's.
+def expression(name: str) -> str:
+    """The value of a macro of that name as a Python expression of `facts` and of what `reading` names.
 
-    The value may be a blank text, which counts as missing.
+    A raw macro's `_` is left out; an unknown name is a tag's. The value may be a blank text, which counts
+    as missing.
     """
-    if name in _GETTERS:
-        return _GETTERS[name]
+    if name in _EXPRESSIONS:
+        return _EXPRESSIONS[name]
     prefix, _, rest = name.partition(".")
-    if not is_known(name):
-        return _tag(name)
-    if prefix == "meta":
-        return lambda facts: facts.lead.meta.get(rest)
-    if prefix == "tag":
-        return _tag(rest)
-    if prefix == "param":
-        return lambda facts: facts.params.get(rest)
-    return lambda facts: facts.secret(rest)
+    if not is_known(name) or name in KNOWN:
+        prefix, rest = "tag", name
+    return _OF_PREFIX[prefix].format(rest)
+
+
+def reading(result: str, **names: object) -> Callable[..., Any]:
+    """A function, from the expression of its result, of facts and of what a caller gives as `asked`.
+
+    `names` are what the expression may use beside `lead`, its parts, and `moment`. The same expression is
+    compiled once: it depends on the names of macros alone, which stand in it as literals.
+    """
+    return _compiled(result, tuple(names.items()))
+
+
+@lru_cache(maxsize=4096)
+def _compiled(result: str, names: tuple[tuple[str, object], ...]) -> Callable[..., Any]:
+    parts = "".join([f"    {part} = lead.{part}\n" for part in _PARTS if f"{part}." in result])
+    source = f"def read(facts, asked=()):\n    lead = facts.lead\n{parts}    return {result}\n"
+    made: dict[str, Any] = {"moment": moment, **dict(names)}
+    exec(source, made)  # noqa: S102 - made of the table above and of names as literals
+    return made["read"]  # type: ignore[no-any-return]
+
+
+_PARTS = ("click", "customer", "tags", "meta")
+
+
+def getter(name: str) -> Getter:
+    """What reads a macro of that name; its value may be a blank text, which counts as missing."""
+    return reading(expression(name))
 
 
 def value_of(facts: Facts, name: str) -> Value:

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from app.templates.encode import Place, without_controls
 from app.templates.fault import TemplateFault
 from app.templates.hole import make_hole
-from app.templates.ops import Op, OpList, op_of
+from app.templates.ops import Op, OpList
 from app.templates.scan import Kind, Macro, scan_header
 from app.templates.units import runs
 
@@ -75,7 +75,7 @@ def _compile_header(name: str, value: str) -> Header:
             )
         macros.append(run)
         try:
-            ops.add(op_of(make_hole(run, place, "header")))
+            ops.add(make_hole(run, place, "header"))
         except TemplateFault as fault:
             raise TemplateFault("header", None, f"{name}: {fault.reason}") from None
     return Header(name, ops.ops, tuple(macros))

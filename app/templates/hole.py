@@ -1,19 +1,19 @@
-"""A macro at its place, compiled: how its value is had and how it is written there."""
+"""A macro at its place, compiled: how its text is had and how it is written there."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
+from dataclasses import dataclass
 
-from app.templates.encode import Place, encoder, is_bare, text_encoder
-from app.templates.facts import Facts, Getter, getter
+from app.templates.encode import EncodeMany, Place, encoded, is_bare, json_scalar, many_encoder, plain_text
+from app.templates.facts import Facts, Getter, expression, getter
 from app.templates.fault import Part, TemplateFault
 from app.templates.filters import BadFilter, asks_the_click, compile_filter
 from app.templates.names import VOLATILE
 from app.templates.pipeline import Filter, SecretMissing, run
 from app.templates.scan import Macro
 from app.templates.text import Slot
-from app.templates.values import WHITE_SPACE, Value, settle
+from app.templates.values import Value, settle, text_of
 
 
 class Standing(str):
@@ -22,27 +22,18 @@ class Standing(str):
     __slots__ = ()
 
 
-class Volatile(str):
-    """Rendered text that a fingerprint takes as a constant."""
+@dataclass(frozen=True, slots=True, eq=False)
+class Hole:
+    """A macro's text, "" when its value is missing, and its writing in its place.
 
-    __slots__ = ()
-
-
-class Hole(NamedTuple):
-    """A macro's value and its writing in its place.
-
-    `op` is both in one step; `volatile` is whether a fingerprint looks past it.
+    `text` is the text not yet encoded: a Python expression of `facts` (`facts.reading` with `NAMES`), or
+    a function. `volatile` is whether a fingerprint looks past it. Holes with the same `key` are the same.
     """
 
-    value: Callable[[Facts], Value]
-    write: Callable[[Value], str]
-    op: Callable[[Facts], str]
+    key: tuple[str, Place]
+    text: str | Callable[[Facts], str]
+    encode: EncodeMany
     volatile: bool
-    bare: bool
-
-    def is_missing(self, value: Value) -> bool:
-        """Whether a value of this hole counts as missing for `omit_empty`."""
-        return value is None or (self.bare and value.__class__ is Standing)
 
 
 def make_hole(macro: Macro, place: Place, part: Part) -> Hole | Slot:
@@ -60,14 +51,17 @@ def make_hole(macro: Macro, place: Place, part: Part) -> Hole | Slot:
             )
             raise TemplateFault(part, at, reason)
         return Slot(macro.name.partition(".")[2], raw_place, macro.filters_text())
-    value = _value(macro, filters, part) if usable else _standing(macro)
-    write = _writer(raw_place, place)
-    volatile = macro.name in VOLATILE
-    if macro.known and not filters and not volatile:
-        op = _direct(getter(macro.name), text_encoder(raw_place), write)
-    else:
-        op = _op(value, write, Volatile if volatile else str)
-    return Hole(value, write, op, volatile, is_bare(place))
+    key, volatile = (macro.text, place), macro.name in VOLATILE
+    if not macro.known:
+        value = _or_standing(macro, filters, part) if usable else _standing(macro)
+        return Hole(key, _asked(value, raw_place), _encode_standing(raw_place, place), volatile)
+    if filters:
+        asked = _asked(_filtered(macro, getter(macro.name), filters, part), raw_place)
+        return Hole(key, asked, many_encoder(raw_place), volatile)
+    if macro.name == "now":  # digits, never missing: encoded together with its neighbours
+        encode = many_encoder(_IN_STRING.get(raw_place, raw_place))
+        return Hole(key, "str(facts.now_ms // 1000)", encode, volatile)
+    return Hole(key, _direct(macro.name, raw_place), many_encoder(raw_place), volatile)
 
 
 def _compile_filters(macro: Macro, bare: bool, part: Part) -> tuple[tuple[Filter, ...], bool]:
@@ -84,22 +78,51 @@ def _compile_filters(macro: Macro, bare: bool, part: Part) -> tuple[tuple[Filter
     return tuple(filters), True
 
 
+_IN_STRING: dict[Place, Place] = {"json": "json-string", "pair-json": "pair-json-string"}
+
+
+def _direct(name: str, place: Place) -> str:
+    """The text of a macro without filters: most values are texts that are taken as they are."""
+    if is_bare(place):
+        return f"bare({expression(name)})"
+    if name == "time":
+        return '"" if facts.time_ms is None else str(facts.time_ms // 1000)'
+    return f"v if (v := {expression(name)}).__class__ is str and v and not v.isspace() else text(v)"
+
+
+def _text(value: Value) -> str:
+    value = settle(value)
+    return "" if value is None else text_of(value)
+
+
+def _bare(value: Value) -> str:
+    value = settle(value)
+    return "" if value is None else json_scalar(value)
+
+
+NAMES = {"text": _text, "bare": _bare}
+"""What the expressions of texts use beside the facts."""
+
+
+def _asked(value: Getter, place: Place) -> Callable[[Facts], str]:
+    def asked(facts: Facts) -> str:
+        found = value(facts)
+        if found.__class__ is Standing:
+            return "" if is_bare(place) else found if place == "raw" else str(found)
+        return plain_text(found, place)
+
+    return asked
+
+
 def _standing(macro: Macro) -> Getter:
     text = Standing(macro.text)
     return lambda _: text
 
 
-def _value(macro: Macro, filters: tuple[Filter, ...], part: Part) -> Getter:
-    get = getter(macro.name)
-    known = _filtered(macro, get, filters, part) if filters else _settled(get)
-    if macro.known:
-        return known
+def _or_standing(macro: Macro, filters: tuple[Filter, ...], part: Part) -> Getter:
+    tag = _filtered(macro, getter(macro.name), filters, part)
     name, text = macro.name, Standing(macro.text)
-    return lambda facts: known(facts) if name in facts.lead.tags else text
-
-
-def _settled(get: Getter) -> Getter:
-    return lambda facts: settle(get(facts))
+    return lambda facts: tag(facts) if name in facts.lead.tags else text
 
 
 def _filtered(macro: Macro, get: Getter, filters: tuple[Filter, ...], part: Part) -> Getter:
@@ -112,36 +135,11 @@ def _filtered(macro: Macro, get: Getter, filters: tuple[Filter, ...], part: Part
     return filtered
 
 
-def _writer(place: Place, plain_place: Place) -> Callable[[Value], str]:
-    encode, bare = encoder(place), is_bare(place)
-    missing = "null" if bare else ""
-    encode_plain = encoder(plain_place)
-
-    def write(value: Value) -> str:
-        if value is None:
-            return missing
-        if value.__class__ is Standing:
-            return missing if bare else encode_plain(value)
-        return encode(value)
-
-    return write
-
-
-def _op(value: Getter, write: Callable[[Value], str], kind: type[str]) -> Callable[[Facts], str]:
-    if kind is str:
-        return lambda facts: write(value(facts))
-    return lambda facts: kind(write(value(facts)))
-
-
-def _direct(
-    get: Getter, encode: Callable[[str], str], write: Callable[[Value], str]
-) -> Callable[[Facts], str]:
-    """The op of a macro without filters: for most values a getter and an encoder, nothing between."""
-
-    def op(facts: Facts) -> str:
-        value = get(facts)
-        if value.__class__ is str and value and value[0] not in WHITE_SPACE:
-            return encode(value)
-        return write(settle(value))
-
-    return op
+def _encode_standing(place: Place, plain_place: Place) -> EncodeMany:
+    """Like the place's, but the text of a raw macro that has no value is encoded."""
+    encode = many_encoder(place)
+    if place == plain_place:
+        return encode
+    return lambda texts: [
+        encoded(text, plain_place) if text.__class__ is Standing else encode((text,))[0] for text in texts
+    ]

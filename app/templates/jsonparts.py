@@ -10,11 +10,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from app.templates.encode import Place, percent
-from app.templates.facts import Facts
 from app.templates.fault import Part, TemplateFault
 from app.templates.hole import Hole, make_hole
 from app.templates.jsonscan import Container, Node, Scalar
-from app.templates.ops import Emitter, Op, OpList, Piece, is_moody, omittable, op_of, run
+from app.templates.ops import Emit, Omitting, Op, OpList, Piece, Pool, bind, emit, is_moody, omittable
 from app.templates.scan import Macro, Unit
 from app.templates.text import Slot
 from app.templates.units import is_macros_alone
@@ -53,7 +52,7 @@ def compile_written(units: Sequence[Unit], place: JsonPlace) -> list[Op]:
     in_string = escaped = False
     for unit in units:
         if isinstance(unit, Macro):
-            ops.add(op_of(place.hole(unit, in_string)))
+            ops.add(place.hole(unit, in_string))
             continue
         ops.add(place.text(unit))
         if unit == '"' and not escaped:
@@ -73,7 +72,7 @@ def compile_omitting(units: Sequence[Unit], node: Node, place: JsonPlace) -> lis
     return made if isinstance(made, list) else [made]
 
 
-def _value(units: Sequence[Unit], node: Node, place: JsonPlace) -> list[Op] | Emitter:
+def _value(units: Sequence[Unit], node: Node, place: JsonPlace) -> list[Op] | Omitting:
     if isinstance(node, Container):
         return _container(units, node, place, top=False)
     written = units[node.start : node.end]
@@ -85,7 +84,7 @@ def _value(units: Sequence[Unit], node: Node, place: JsonPlace) -> list[Op] | Em
     )
 
 
-def _container(units: Sequence[Unit], node: Container, place: JsonPlace, *, top: bool) -> list[Op] | Emitter:
+def _container(units: Sequence[Unit], node: Container, place: JsonPlace, *, top: bool) -> list[Op] | Omitting:
     items: list[_Item] = []
     for key, value in node.items:
         prefix = OpList()
@@ -120,10 +119,10 @@ def _joined(items: Sequence[_Item], comma: str) -> list[_Item]:
 
 @dataclass(frozen=True, slots=True)
 class _Item:
-    """An element, or a member with its key and colon as `prefix`; an emitter as value may be left out."""
+    """An element, or a member with its key and colon as `prefix`; a value that is no row may be left out."""
 
     prefix: list[Op]
-    value: list[Op] | Emitter
+    value: list[Op] | Omitting
 
     @property
     def ops(self) -> list[Op]:
@@ -144,21 +143,32 @@ class _Container:
         values = [item.value for item in items]
         self.moody = any(is_moody(value) if isinstance(value, list) else value.moody for value in values)
 
-    def emit(self, facts: Facts, out: list[Piece], constant: bool) -> bool:
-        """Append what stays of it; False when nothing does."""
-        out.append(self.brackets[0])
-        kept = False
-        for item in self.items:
-            mark = len(out)
-            if kept:
-                out.append(self.comma)
-            run(item.prefix, facts, out, constant)
-            if isinstance(item.value, list):
-                run(item.value, facts, out, constant)
-                kept = True
-            elif item.value.emit(facts, out, constant):
-                kept = True
-            else:
-                del out[mark:]
-        out.append(self.brackets[1])
-        return kept or self.top
+    def bind(self, pool: Pool) -> Emit:
+        """Bind it to a pool."""
+        opening, closing = map(pool.index, self.brackets)
+        comma = pool.index(self.comma)
+        items = [
+            (bind(item.prefix, pool), bind(item.ops, pool), isinstance(item.value, list))
+            for item in self.items
+        ]
+
+        def emit_it(raw: Sequence[str], pieces: Sequence[Piece], out: list[int]) -> bool:
+            begin = len(out)
+            out.append(opening)
+            kept = False
+            for prefix, value, stays in items:
+                mark = len(out)
+                if kept:
+                    out.append(comma)
+                emit(prefix, raw, pieces, out)
+                if emit(value, raw, pieces, out) or stays:
+                    kept = True
+                else:
+                    del out[mark:]
+            if not kept and not self.top:
+                del out[begin:]
+                return False
+            out.append(closing)
+            return True
+
+        return emit_it

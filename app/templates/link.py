@@ -8,7 +8,7 @@ from app.templates.encode import Place
 from app.templates.fault import TemplateFault
 from app.templates.hole import make_hole
 from app.templates.host import Authority, read_authority
-from app.templates.ops import Op, OpList, op_of
+from app.templates.ops import Op, OpList
 from app.templates.pairs import Pair, PairPlace, compile_pairs, read_pairs
 from app.templates.scan import Macro, Source
 from app.templates.text import has_dot_segment
@@ -117,7 +117,7 @@ def _compile_path(source: Source, start: int, end: int) -> list[Op]:
     place: Place = "path"
     ops = OpList()
     for run in runs(source.units, start, end):
-        ops.add(literal(run, _IN_PATH) if isinstance(run, str) else op_of(make_hole(run, place, "link")))
+        ops.add(literal(run, _IN_PATH) if isinstance(run, str) else make_hole(run, place, "link"))
     _refuse_dot_segment(source, start, end)
     return ops.ops or ["/"]
 

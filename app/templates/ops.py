@@ -1,76 +1,87 @@
-"""The flat program that a part of a template compiles to, and how it runs.
+"""What a part of a template compiles to: a row of texts, slots, holes and what may be left out.
 
-An op is a text, a slot, a function from facts to a text, or, where what is sent depends on what is missing,
-an `Emitter`. Neighbouring texts are one op.
+A row is bound to a `Pool`, which holds the texts of all parts of a template: then it is a row of indexes, and
+a rendering picks what they point at. Neighbouring texts are one.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from types import FunctionType
 from typing import Protocol
 
-from app.templates.facts import Facts
-from app.templates.hole import Hole, Volatile
+from app.templates.hole import Hole
 from app.templates.text import Slot, Text
 
 Piece = str | Slot
+Emit = Callable[[Sequence[str], Sequence[Piece], list[int]], bool]
+"""Append the indexes of what is sent of a part, and say whether it stays: what does not appends nothing.
+
+It is given the texts of the holes before they were encoded, "" for a missing value, and the whole pool.
+"""
 
 
-class Emitter(Protocol):
-    """A part of a program that may leave things out.
+class Pool(Protocol):
+    """Where texts, slots and holes are kept: the same hole is read once."""
 
-    `moody` is whether that may depend on a volatile macro.
-    """
+    def index(self, op: str | Slot | Hole) -> int:
+        """The index of a text, slot or hole; that of a hole is its number among the holes too."""
+        ...
+
+
+class Omitting(Protocol):
+    """A part of a row that may leave things out; `moody` is whether a volatile macro may decide on that."""
 
     @property
     def moody(self) -> bool: ...
 
-    def emit(self, facts: Facts, out: list[Piece], constant: bool) -> bool:
-        """Append what is sent, and say whether it stays; what does not is taken back by the caller.
-
-        With `constant` a volatile macro has a value: that is what a fingerprint takes it for.
-        """
+    def bind(self, pool: Pool) -> Emit:
+        """Bind it to a pool."""
+        ...
 
 
-Op = str | Slot | Callable[[Facts], str] | Emitter
+Op = str | Slot | Hole | Omitting
+Bound = tuple[tuple[int, ...] | Emit, ...]
+"""A bound row: indexes that stand together, and what may leave things out."""
 
 
-def run(ops: Sequence[Op], facts: Facts, out: list[Piece], constant: bool) -> None:
-    """Append to `out` what the ops make of the facts."""
+def bind(ops: Iterable[Op], pool: Pool) -> Bound:
+    """Bind a row to a pool."""
+    made: list[tuple[int, ...] | Emit] = []
     for op in ops:
-        kind = op.__class__
-        if kind is str or kind is Slot:
-            out.append(op)  # type: ignore[arg-type]
-        elif kind is FunctionType:
-            out.append(op(facts))  # type: ignore[operator]
+        if not isinstance(op, str | Slot | Hole):
+            made.append(op.bind(pool))
+        elif made and isinstance(last := made[-1], tuple):
+            made[-1] = (*last, pool.index(op))
         else:
-            op.emit(facts, out, constant)  # type: ignore[union-attr]
+            made.append((pool.index(op),))
+    return tuple(made)
 
 
-def joined(pieces: list[Piece]) -> Text:
-    """The pieces as rendered text."""
-    try:
-        return "".join(pieces)  # type: ignore[arg-type]
-    except TypeError:  # a slot is among them
-        pass
+def emit(bound: Bound, raw: Sequence[str], pool: Sequence[Piece], out: list[int]) -> bool:
+    """Append the indexes of a bound row; False when a part of it did not stay."""
+    stays = True
+    for part in bound:
+        if isinstance(part, tuple):
+            out += part
+        elif not part(raw, pool, out):
+            stays = False
+    return stays
+
+
+def joined(pieces: Sequence[Piece]) -> Text:
+    """Pieces with slots among them as rendered text."""
     text: list[str | Slot] = []
     for piece in pieces:
         if text and isinstance(piece, str) and isinstance(last := text[-1], str):
             text[-1] = last + piece
         elif piece != "":
-            text.append(str(piece) if isinstance(piece, str) else piece)
+            text.append(piece)
     return text
-
-
-def op_of(hole: Hole | Slot) -> Op:
-    """The op of a macro on whose value nothing depends."""
-    return hole if isinstance(hole, Slot) else hole.op
 
 
 def is_moody(ops: Iterable[Op]) -> bool:
     """Whether what the ops leave out may depend on a volatile macro."""
-    return any(op.moody for op in ops if not isinstance(op, str | Slot) and not callable(op))
+    return any(op.moody for op in ops if not isinstance(op, str | Slot | Hole))
 
 
 class OpList:
@@ -95,38 +106,31 @@ class OpList:
 class Omittable:
     """A value of macros (and white space) alone, which is left out when all of them are missing."""
 
-    __slots__ = ("after", "moody", "parts")
+    __slots__ = ("moody", "pieces")
 
-    def __init__(self, pieces: Iterable[str | Hole]) -> None:
-        self.parts: list[tuple[str, Hole]] = []
-        self.after = ""
-        for piece in pieces:
-            if isinstance(piece, str):
-                self.after += piece
-            else:
-                self.parts.append((self.after, piece))
-                self.after = ""
-        self.moody = any(hole.volatile for _, hole in self.parts)
+    def __init__(self, pieces: Sequence[str | Hole]) -> None:
+        self.pieces = pieces
+        self.moody = any(isinstance(piece, Hole) and piece.volatile for piece in pieces)
 
-    def emit(self, facts: Facts, out: list[Piece], constant: bool) -> bool:
-        """Append the value; False, and nothing, when it is missing."""
-        written: list[Piece] = []
-        there = False
-        for before, hole in self.parts:
-            value = hole.value(facts)
-            there = there or not hole.is_missing(value) or (constant and hole.volatile)
-            text = hole.write(value)
-            written += (before, Volatile(text) if hole.volatile else text)
-        if there:
-            out += written
-            out.append(self.after)
-        return there
+    def bind(self, pool: Pool) -> Emit:
+        """Bind it to a pool."""
+        indexes = tuple(pool.index(piece) for piece in self.pieces)
+        holes = tuple(pool.index(piece) for piece in self.pieces if isinstance(piece, Hole))
+
+        def emit_it(raw: Sequence[str], _: Sequence[Piece], out: list[int]) -> bool:
+            for hole in holes:
+                if raw[hole]:
+                    out += indexes
+                    return True
+            return False
+
+        return emit_it
 
 
 def omittable(pieces: Sequence[str | Hole | Slot]) -> list[Op] | Omittable:
     """The value of these pieces; a secret in it is never missing."""
     if any(isinstance(piece, Slot) for piece in pieces):
         ops = OpList()
-        ops.extend(piece if isinstance(piece, str) else op_of(piece) for piece in pieces)
+        ops.extend(pieces)
         return ops.ops
-    return Omittable(piece for piece in pieces if not isinstance(piece, Slot))
+    return Omittable([piece for piece in pieces if not isinstance(piece, Slot)])

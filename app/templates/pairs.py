@@ -8,11 +8,10 @@ from typing import NamedTuple
 
 from app.templates import jsonscan
 from app.templates.encode import Place
-from app.templates.facts import Facts
-from app.templates.hole import Hole, Volatile, make_hole
+from app.templates.hole import Hole, make_hole
 from app.templates.jsonparts import JsonPlace, compile_omitting, compile_written
 from app.templates.jsonscan import JsonBreak, Node
-from app.templates.ops import Emitter, Op, OpList, Piece, is_moody, omittable, op_of, run
+from app.templates.ops import Emit, Omitting, Op, OpList, Piece, Pool, bind, emit, is_moody, omittable
 from app.templates.scan import Source, Unit
 from app.templates.text import Slot
 from app.templates.units import find, is_macros_alone, literal, refuse_line_break, runs, skip_white, trim
@@ -128,7 +127,7 @@ def compile_pairs(pairs: Sequence[Pair], place: PairPlace, lead_in: str) -> list
 
 @dataclass(frozen=True, slots=True)
 class _Pair:
-    """A compiled pair. An emitter as value may be left out, and then the pair is.
+    """A compiled pair. A value that is no row may be left out, and then the pair is.
 
     `may_empty` is whether name and value can both come out empty, which drops the pair too; `moody` whether
     a volatile macro may decide on what is left out.
@@ -136,7 +135,7 @@ class _Pair:
 
     name: list[Op]
     equals: str
-    value: list[Op] | Emitter
+    value: list[Op] | Omitting
     may_empty: bool
     moody: bool
 
@@ -144,19 +143,23 @@ class _Pair:
     def may_go(self) -> bool:
         return self.may_empty or not isinstance(self.value, list)
 
-    def written(self, facts: Facts, constant: bool) -> list[Piece] | None:
-        """The pair as it is sent; None when it is left out."""
-        out: list[Piece] = []
-        run(self.name, facts, out, constant)
-        equals = len(out)
-        if isinstance(self.value, list):
-            run(self.value, facts, out, constant)
-        elif not self.value.emit(facts, out, constant):
-            return None
-        if self.may_empty and not any(piece or (constant and piece.__class__ is Volatile) for piece in out):
-            return None
-        out.insert(equals, self.equals)
-        return out
+    def bind(self, pool: Pool) -> Emit:
+        """Bind it to a pool."""
+        name = bind(self.name, pool)
+        value = bind(self.value if isinstance(self.value, list) else [self.value], pool)
+        equals = pool.index(self.equals)
+
+        def emit_it(raw: Sequence[str], pieces: Sequence[Piece], out: list[int]) -> bool:
+            begin = len(out)
+            emit(name, raw, pieces, out)
+            out.append(equals)
+            stays = emit(value, raw, pieces, out)
+            if not stays or (self.may_empty and not any(pieces[at] for at in out[begin:] if at != equals)):
+                del out[begin:]
+                return False
+            return True
+
+        return emit_it
 
 
 def _compile_pair(pair: Pair, place: PairPlace) -> _Pair | None:
@@ -169,7 +172,7 @@ def _compile_pair(pair: Pair, place: PairPlace) -> _Pair | None:
     pieces = [] if pair.value is None else place.pieces(pair.value)
     if not name and not pieces:
         return None
-    value: list[Op] | Emitter = _ops(pieces)
+    value: list[Op] | Omitting = _ops(pieces)
     if (
         pair.value is not None
         and place.omit_empty
@@ -185,7 +188,7 @@ def _compile_pair(pair: Pair, place: PairPlace) -> _Pair | None:
 
 def _ops(pieces: Sequence[str | Hole | Slot]) -> list[Op]:
     ops = OpList()
-    ops.extend(piece if isinstance(piece, str) else op_of(piece) for piece in pieces)
+    ops.extend(pieces)
     return ops.ops
 
 
@@ -208,13 +211,19 @@ class _Pairs:
         self.lead_in = lead_in
         self.moody = any(pair.moody for pair in pairs)
 
-    def emit(self, facts: Facts, out: list[Piece], constant: bool) -> bool:
-        """Append the pairs that stay; True even when none does."""
-        before = self.lead_in
-        for pair in self.pairs:
-            written = pair.written(facts, constant)
-            if written is not None:
+    def bind(self, pool: Pool) -> Emit:
+        """Bind it to a pool."""
+        lead_in, mark = pool.index(self.lead_in), pool.index("&")
+        pairs = [pair.bind(pool) for pair in self.pairs]
+
+        def emit_it(raw: Sequence[str], pieces: Sequence[Piece], out: list[int]) -> bool:
+            before = lead_in
+            for pair in pairs:
                 out.append(before)
-                out += written
-                before = "&"
-        return True
+                if pair(raw, pieces, out):
+                    before = mark
+                else:
+                    out.pop()
+            return True
+
+        return emit_it

@@ -14,20 +14,26 @@ from app.templates import jsonscan
 from app.templates.facts import Facts
 from app.templates.fault import Part, TemplateFault
 from app.templates.filters import filter_fault
-from app.templates.fingerprint import fingerprint
+from app.templates.fingerprint import News
 from app.templates.headers import compile_headers
 from app.templates.hole import make_hole
 from app.templates.jsonparts import JsonPlace, compile_omitting, compile_written
 from app.templates.jsonscan import JsonBreak
 from app.templates.link import Link, compile_link
-from app.templates.names import VOLATILE, nearest_macro
-from app.templates.ops import Op, Piece, is_moody, joined, run
+from app.templates.names import nearest_macro
+from app.templates.ops import Op, Piece
 from app.templates.pairs import PairPlace, compile_pairs, read_pairs
+from app.templates.pool import PoolInMaking, Row
 from app.templates.scan import Macro, Source, scan, secrets_of
-from app.templates.text import DOT_SEGMENT, Text, body_too_long, has_dot_segment, link_too_long
+from app.templates.text import (
+    DOT_SEGMENT,
+    MAX_LINK_BYTES,
+    Text,
+    body_too_long,
+    has_dot_segment,
+    link_too_long,
+)
 from app.templates.units import line_and_column, skip_white, trim
-
-Pieces = list[Piece]
 
 
 class Rendered(msgspec.Struct, frozen=True):
@@ -41,7 +47,7 @@ class Rendered(msgspec.Struct, frozen=True):
     link: Text
     headers: dict[str, Text]
     body: Text | None
-    fingerprint: str
+    fingerprint: bytes
 
 
 def compile_template(
@@ -75,11 +81,23 @@ class Program:
         self.secrets = frozenset(name for _, macro in used for name in secrets_of(macro))
         self._unknown = [(part, macro) for part, macro in used if not macro.known]
         self.body_part: Part = source.kind
-        self._before = link.scheme + link.authority.text
-        self._path, self._path_at, self._query, self._body = link.path, link.path_at, link.query, body
-        self._headers = [(header.name, header.value) for header in compiled]
-        self._volatile = not VOLATILE.isdisjoint(self.macros)
-        self._moody = is_moody(link.query) or is_moody(body or ())
+        self._path_at = link.path_at
+        making = PoolInMaking()
+        before = link.scheme + link.authority.text
+        whole = [before, *link.path, *link.query]
+        valued = [(header.name, header.value) for header in compiled]
+        self._path = Row(link.path, making)
+        self._link = Row(whole, making)
+        self._fixed_headers: dict[str, Text] = dict.fromkeys((name for name, _ in valued), "")
+        self._headers: list[tuple[str, Row]] = []
+        for name, value in valued:
+            if all(isinstance(op, str) for op in value):
+                self._fixed_headers[name] = "".join(map(str, value))
+            else:
+                self._headers.append((name, Row(value, making)))  # keeps its place among the fixed ones
+        self._body = None if body is None else Row(body, making)
+        self._news = News(self.method, whole, valued, body, making)
+        self._pool = making.made()
 
     def render(self, facts: Facts, *, strict: bool = False) -> Rendered:
         """The request for these facts; `strict` refuses an unknown macro that is no tag of the lead.
@@ -88,33 +106,21 @@ class Program:
         """
         if strict:
             self._refuse_unknown(facts)
-        link, headers, body = self._run(facts, constant=False)
-        self._check(link, body)
-        compared = link, headers, body
-        if self._volatile and self._moody:
-            compared = self._run(facts, constant=True)
-        return Rendered(
-            self.method,
-            joined(link),
-            {name: joined(value) for name, value in headers},
-            None if body is None else joined(body),
-            fingerprint(self.method, *compared),
-        )
-
-    def _run(self, facts: Facts, *, constant: bool) -> tuple[Pieces, list[tuple[str, Pieces]], Pieces | None]:
-        link: Pieces = [self._before]
-        run(self._path, facts, link, constant)
-        if self._path_at is not None and has_dot_segment(_known(link[1:])):
+        raw, encoded = self._pool.texts(facts)
+        pool: list[Piece] = [*encoded, *self._pool.fixed]
+        if self._path_at is not None and has_dot_segment(_known(self._path.pieces(raw, pool))):
             raise TemplateFault("link", self._path_at, DOT_SEGMENT)
-        run(self._query, facts, link, constant)
-        headers = [(name, _pieces(value, facts, constant)) for name, value in self._headers]
-        return link, headers, None if self._body is None else _pieces(self._body, facts, constant)
-
-    def _check(self, link: Pieces, body: Pieces | None) -> None:
-        if reason := link_too_long(_known(link)):
-            raise TemplateFault("link", None, reason)
-        if body is not None and (reason := body_too_long(_known(body))):
-            raise TemplateFault(self.body_part, None, reason)
+        link = self._link.text(raw, pool)
+        if link.__class__ is list or len(link) > MAX_LINK_BYTES:
+            _check("link", link_too_long(_known(link)))
+        body = None
+        if self._body is not None:
+            body = self._body.text(raw, pool)
+            _check(self.body_part, body_too_long(_known(body)))
+        headers = self._fixed_headers.copy()
+        for name, value in self._headers:
+            headers[name] = value.text(raw, pool)
+        return Rendered(self.method, link, headers, body, self._news.fingerprint(raw, pool, self._pool))
 
     def _refuse_unknown(self, facts: Facts) -> None:
         for part, macro in self._unknown:
@@ -127,15 +133,16 @@ class Program:
                 raise TemplateFault(part, at, f"{macro.text}: {fault}")
 
 
-def _pieces(ops: Sequence[Op], facts: Facts, constant: bool) -> Pieces:
-    out: Pieces = []
-    run(ops, facts, out, constant)
-    return out
+def _check(part: Part, reason: str | None) -> None:
+    if reason is not None:
+        raise TemplateFault(part, None, reason)
 
 
-def _known(pieces: Sequence[Piece]) -> str:
+def _known(text: Text | Sequence[Piece]) -> str:
     """What is known of a text before its secrets are; a secret counts as one character."""
-    return "".join([piece if isinstance(piece, str) else "x" for piece in pieces])
+    if isinstance(text, str):
+        return text
+    return "".join([piece if isinstance(piece, str) else "x" for piece in text])
 
 
 def _used(source: Source, link: Link) -> list[tuple[Part, Macro]]:

@@ -13,7 +13,7 @@ from functools import lru_cache
 import msgspec
 
 from app.kit.hiding import MASK
-from app.templates.encode import Place, encoder, is_bare
+from app.templates.encode import Place, encoded, is_bare
 from app.templates.filters import compile_filter
 from app.templates.pipeline import Filter, SecretMissing, run
 from app.templates.scan import filters_of
@@ -139,14 +139,12 @@ def _filled(slot: Slot, secret: Secrets) -> str:
     if value is None:
         raise SecretMissing(slot.secret)
     result = run(_filters(slot.filters, slot.place), value, _Sending(secret))
-    if result is None:
-        return "null" if is_bare(slot.place) else ""
-    return encoder(slot.place)(result)
+    return encoded(result, slot.place)
 
 
 def _shown(slot: Slot, secret: Secrets | None) -> str:
     if secret is None or secret(slot.secret) is None:
-        return encoder(slot.place)(MASK)
+        return encoded(MASK, slot.place)
     return _filled(slot, secret)
 
 

@@ -28,7 +28,7 @@ def facts(lead: Lead = LEAD, **given: Any) -> Facts:
 
 def fingerprint(
     template: str, *, omit_empty: bool = False, headers: dict[str, str] | None = None, **given: Any
-) -> str:
+) -> bytes:
     return compile_template(template, headers, omit_empty=omit_empty).render(facts(**given)).fingerprint
 
 
