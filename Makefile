@@ -4,7 +4,7 @@ PYTHON ?= python3
 UV := $(shell command -v uv 2>/dev/null || echo .uv/bin/uv)
 RUN := .venv/bin/
 
-.PHONY: help setup demo lint test test-all drill clean
+.PHONY: help setup demo lint test test-all drill bench clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -34,6 +34,9 @@ test-all: setup ## everything, Apache Kafka included (under 20 minutes)
 
 drill: setup ## the fault drills whole, with their figures; one by name: make drill NAME=kill
 	POSTBACKS_DRILL=whole $(RUN)pytest -q -s tests/drill $(if $(NAME),-k $(NAME))
+
+bench: setup ## costs beside the peer's (needs Java, Maven, Go); one by name: make bench NAME=full
+	$(RUN)python -m tests.bench $(NAME)
 
 clean: ## remove what the targets made
 	rm -rf .venv .uv .postbacks .pytest_cache .mypy_cache .ruff_cache .hypothesis

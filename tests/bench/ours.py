@@ -8,8 +8,8 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import AsyncIterator, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -87,6 +87,10 @@ class Ours:
         name: str = getattr(self.settings.topics, _READS[role]).name
         return name
 
+    def logs(self) -> str:
+        """The end of what each process wrote."""
+        return "\n".join(log.read_text()[-2000:] for log in self.folder.glob("*.log"))
+
     def load(self, command: str, **options: object) -> subprocess.Popen[bytes]:
         """Start the program `load`."""
         told = [text for name, value in options.items() for text in (f"-{name}", str(value))]
@@ -97,6 +101,16 @@ class Ours:
     ) -> subprocess.Popen[bytes]:
         """Produce lead events."""
         return self.load("produce", topic=self.topic("join"), n=events, rate=rate, start=start, flows=flows)
+
+    @contextmanager
+    def drained(self) -> Iterator[None]:
+        """Meanwhile somebody reads the log's topic."""
+        process = self.load("drain", topic=self.settings.topics.log.name)
+        try:
+            yield
+        finally:
+            process.kill()
+            process.wait()
 
 
 def flow(link: str, flow_id: str = "F-1") -> dict[str, object]:
@@ -149,18 +163,18 @@ async def run_ours(
         database = await stack.enter_async_context(engine()) if "log" in roles else Engine()
         made = await stack.enter_async_context(ours(kafka, flow(sink.link(MACROS)), **database.switches))
         source = await _source(stack, sink, made, load, roles)
-        stack.callback(made.load("drain", topic=made.settings.topics.log.name).kill)
+        stack.enter_context(made.drained())
         for _ in range(workers):
             await made.start(roles)
         if source:
             sink.reset(load.delay_ms)
             produce = lambda: made.load("copy", topic=source, to=made.topic(roles))  # noqa: E731
         else:
-            await _through(made, sink, WARM_UP, roles, load.delay_ms)
+            await bring_through(made, sink, WARM_UP, roles, load.delay_ms)
             sink.reset(load.delay_ms)
             produce = lambda: made.produce(load.events, load.rate, WARM_UP)  # noqa: E731
         cost = await measure(
-            made.pids, produce, lambda: _is_done(made, sink, load.events, roles), load.events,
+            made.pids, produce, lambda: is_done(made, sink, load.events, roles), load.events,
             engine=database.pids, profile=profile,
         )  # fmt: skip
         return with_latencies(cost, sink, load) if "outbound" in roles else cost
@@ -173,18 +187,18 @@ async def _source(stack: AsyncExitStack, sink: Receiver, made: Ours, load: Load,
     before = await stack.enter_async_context(ours(made.kafka, flow(sink.link(MACROS))))
     sink.reset(0)
     worker = await before.start(_BEFORE[roles])
-    await _through(before, sink, load.events, _BEFORE[roles], 0)
+    await bring_through(before, sink, load.events, _BEFORE[roles], 0)
     worker.kill()
     return before.topic(roles)
 
 
-async def _through(made: Ours, sink: Receiver, events: int, roles: str, delay_ms: int) -> None:
+async def bring_through(made: Ours, sink: Receiver, events: int, roles: str, delay_ms: int) -> None:
     """Bring so many events through."""
     sink.reset(delay_ms)
     made.produce(events).wait()
-    await until(lambda: _is_done(made, sink, events, roles), f"done: {made.workers[-1].tail()}", 200)
+    await until(lambda: is_done(made, sink, events, roles), lambda: f"{events} done: {made.logs()}", 200)
 
 
-async def _is_done(made: Ours, sink: Receiver, events: int, roles: str) -> bool:
+async def is_done(made: Ours, sink: Receiver, events: int, roles: str) -> bool:
     """Whether all arrived and is committed."""
     return ("outbound" not in roles or sink.count() >= events) and await made.lag(roles) == 0

@@ -21,7 +21,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import logging
 import tempfile
 from pathlib import Path
 
@@ -29,7 +28,7 @@ from tests.bench.measure import Load, median
 from tests.bench.ours import run_ours
 from tests.bench.profiles import told
 from tests.bench.sinks import receiver
-from tests.kafka import start_kafka
+from tests.bench.stage import broker
 
 
 def main() -> None:
@@ -47,23 +46,18 @@ def main() -> None:
     parser.add_argument("--repeat", type=int, default=1)
     parser.add_argument("--profile", action="store_true")
     asked = parser.parse_args()
-    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # a fresh topic has no leader for a moment
     with tempfile.TemporaryDirectory(prefix="postbacks-bench-") as folder:
         asyncio.run(_run(asked, Path(folder)))
 
 
 async def _run(asked: argparse.Namespace, folder: Path) -> None:
-    broker = start_kafka(folder)
     stacks = folder / "stacks" if asked.profile else None
     load = Load(asked.events, asked.rate, asked.delay_ms)
     costs = []
-    try:
-        with receiver() as sink:
-            for _ in range(asked.repeat):
-                costs.append(await run_ours(broker, sink, load, asked.roles, asked.workers, stacks))
-                print(costs[-1].line(), flush=True)
-    finally:
-        broker.kill()
+    with broker() as kafka, receiver() as sink:
+        for _ in range(asked.repeat):
+            costs.append(await run_ours(kafka, sink, load, asked.roles, asked.workers, stacks))
+            print(costs[-1].line(), flush=True)
     if asked.repeat > 1:
         print(f"median: {median(costs).line()}")
     if stacks:
