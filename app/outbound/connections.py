@@ -2,7 +2,8 @@
 
 Facts that shape this module (read in aiohttp 3.14.5, each with a test in `tests/integration`):
 - Bytes that arrive on an idle kept connection become the answer to the next request on it. Such a
-  connection is not used again (`Pool.connect`).
+  connection is not used again, and the system is asked whether there are some that nobody read yet
+  (`Pool.kept`).
 - Kept connections are given up after 4 s, before servers do (Apache and Node: 5 s), so that a request
   seldom meets a connection that is just being closed.
 - The library resolves a name and then makes the connection in `_wrap_create_connection`: there a proxy takes
@@ -17,21 +18,32 @@ import socket
 import ssl
 from collections import Counter
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
 from aiohttp.client_proto import ResponseHandler
-from aiohttp.client_reqrep import ClientRequest
+from aiohttp.client_reqrep import ClientRequest, ConnectionKey
 from aiohttp.connector import Connection
+from yarl import URL
 
 from app.outbound.answers import os_text
 from app.outbound.guard import AddressBlocked, AddrInfo, OpenSocket, connecting, refused
 from app.outbound.handler import Handler, new_handler
 from app.outbound.tunnel import Proxy, ProxyFault, ProxyRefused
+from app.outbound.wire import origin_of
 
 KEEP_ALIVE_S = 4.0
+_MOST_ORIGINS = 10_000
+_NO_TIMEOUT = aiohttp.ClientTimeout(total=None, sock_connect=None)
 _MOST_ADDRESSES = 4  # of each family
+
+
+class Origin(NamedTuple):
+    """Where a request goes, as the library wants to have it: it is never sent itself."""
+
+    request: ClientRequest
+    key: ConnectionKey
 
 
 class Pool(aiohttp.TCPConnector):
@@ -52,26 +64,34 @@ class Pool(aiohttp.TCPConnector):
         )
         self._factory = functools.partial(new_handler, loop=self._loop)
         self._proxy = proxy
+        self._origins: dict[str, Origin] = {}
 
-    async def connect(
-        self,
-        req: ClientRequest,
-        traces: list[Any],
-        timeout: aiohttp.ClientTimeout,  # noqa: ASYNC109 – the library's signature
-    ) -> Connection:
-        """A connection on which nothing has come yet, kept or new; says so to the request at hand."""
-        flight = connecting.get()
-        while True:
-            connection = await super().connect(req, traces, timeout)
-            is_new = flight is None or flight.opened > 0
-            if is_new or (connection.protocol is not None and not connection.protocol.should_close):
-                break
+    def origin(self, link: str) -> Origin:
+        """Scheme, host and port of a link, as the library wants to have them. Raises `ValueError`."""
+        text = origin_of(link)
+        if (known := self._origins.get(text)) is not None:
+            return known
+        if len(self._origins) >= _MOST_ORIGINS:
+            self._origins.clear()
+        url = URL(text, encoded=True)
+        if url.scheme not in ("http", "https"):
+            raise ValueError("neither http nor https")
+        request = ClientRequest("GET", url, loop=self._loop)
+        made = self._origins[text] = Origin(request, request.connection_key)
+        return made
+
+    async def kept(self, origin: Origin) -> Connection | None:
+        """A kept connection on which nothing has come since, no end either."""
+        while (connection := await self._get(origin.key, [])) is not None:
+            handler = connection.protocol
+            if isinstance(handler, Handler) and handler.is_usable():
+                return connection
             connection.close()
-        if isinstance(connection.protocol, Handler):
-            connection.protocol.begin()
-        if flight is not None:
-            flight.connected = True
-        return connection
+        return None
+
+    async def made(self, origin: Origin) -> Connection:
+        """A new connection. Raises what the library does, and `ProxyFault`."""
+        return await self.connect(origin.request, [], _NO_TIMEOUT)
 
     async def _resolve_host(
         self, host: str, port: int, traces: Sequence[Any] | None = None

@@ -3,9 +3,10 @@
 What is on the wire is what was rendered: the link's path and query byte for byte, `Host` as the link has
 it, headers in their order, the body in UTF-8 (`wire` says what is added).
 
-Sent once is sent once: aiohttp sends a GET again by itself when a kept connection breaks before an answer
-(read in 3.14.5). Each send must have its row, and a GET counts a conversion here, so that is off for every
-method (`_once`); the policy decides what comes again.
+Sent once is sent once: aiohttp's client sends a GET again by itself when a kept connection breaks before an
+answer (read in 3.14.5). Each send must have its row, and a GET counts a conversion here, so nothing is sent
+again here; the policy decides what comes again. Of the library serve its connector, its parser and its writer
+of heads, without a session, request and response for each exchange, which cost more than all of these.
 
 One deadline, the request's `timeout_s`, spans name resolution, connection, TLS, head and body of the
 answer. An answer is read up to 64 KiB, then the connection is closed: that is an answer. One that breaks
@@ -15,34 +16,32 @@ off or runs out of time inside its body is a failure that holds what came.
 from __future__ import annotations
 
 import asyncio
+import re
 import ssl
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from types import TracebackType
 
 import aiohttp
-from aiohttp import hdrs
 from aiohttp.abc import AbstractResolver
-from aiohttp.client_reqrep import ClientRequest
-from aiohttp.http_exceptions import BadHttpMessage, LineTooLong
-from yarl import URL
+from aiohttp.connector import Connection
+from aiohttp.http_exceptions import BadHttpMessage, HttpProcessingError, LineTooLong
+from aiohttp.http_writer import _serialize_headers
 
 from app.kit.clock import now_ms
 from app.messages.request import Request
 from app.outbound.answers import READ_BYTES, Answer, Failure, FailureKind, os_text
-from app.outbound.connections import Pool, tls_context
+from app.outbound.connections import Origin, Pool, tls_context
 from app.outbound.guard import Connecting, OpenSocket, connecting
-from app.outbound.handler import Flooded
+from app.outbound.handler import MAX_HEADER_BYTES, MAX_HEADERS, Flooded, Handler
 from app.outbound.inflate import inflate
 from app.outbound.names import Names
 from app.outbound.tunnel import Proxy, ProxyFault
-from app.outbound.wire import Wire, put_together
+from app.outbound.wire import Wire, put_together, target_of
 from app.templates.pipeline import SecretMissing
 from app.templates.text import Unsendable
 
-MAX_HEADERS = 128
-MAX_HEADER_BYTES = 16 * 1024  # of one line; receivers with large policies and cookies pass 8 KiB
-_NOTHING_BY_ITSELF = (hdrs.USER_AGENT, hdrs.ACCEPT, hdrs.ACCEPT_ENCODING, hdrs.CONTENT_TYPE)
+_token = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110, 5.6.2
 
 _Broken = tuple[FailureKind, str]
 
@@ -74,30 +73,21 @@ class Courier:
         self._resolver = resolver
         self._clock = clock
         self._unix_ms = unix_ms
-        self._session: aiohttp.ClientSession | None = None
+        self._pool: Pool | None = None
 
     async def __aenter__(self) -> Courier:
         if self._resolver is None:
             self._names = Names()
-        self._session = aiohttp.ClientSession(
-            connector=Pool(self._open_socket, self._proxy, self._tls, self._resolver or self._names),
-            cookie_jar=aiohttp.DummyCookieJar(),
-            trust_env=False,
-            auto_decompress=False,
-            timeout=aiohttp.ClientTimeout(total=None, sock_connect=None),
-            max_line_size=MAX_HEADER_BYTES,
-            max_field_size=MAX_HEADER_BYTES,
-            max_headers=MAX_HEADERS,
-            middlewares=(_once,),
-        )
+        resolver = self._resolver or self._names
+        self._pool = Pool(self._open_socket, self._proxy, self._tls, resolver)
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Close every connection; what is still in flight fails."""
-        if self._session is not None:
-            await self._session.close()
+        if self._pool is not None:
+            await self._pool.close()
         if self._resolver is None:
             await self._names.close()
 
@@ -114,40 +104,75 @@ class Courier:
         return answer
 
     async def _fly(self, request: Request, flight: _Flight) -> _Broken | None:
-        token = connecting.set(flight)
         timeout_s = request.delivery.timeout_s
         try:
             wire = put_together(request, self._secret, self._unix_ms() // 1000)
-            async with asyncio.timeout(timeout_s):
-                await self._exchange(wire, flight)
+            await self._exchange(wire, flight, timeout_s)
         except TimeoutError:
             return "timeout", flight.overdue(timeout_s)
         except (SecretMissing, Unsendable) as fault:
             return "unsendable", str(fault)
         except Exception as error:  # whatever a receiver makes the library raise is no error of ours
             return _told(error, flight)
-        finally:
-            connecting.reset(token)
         return None
 
-    async def _exchange(self, wire: Wire, flight: _Flight) -> None:
-        assert self._session is not None, "a Courier is used inside `async with`"
-        response = await self._session.request(
-            wire.method,
-            URL(wire.link, encoded=True),
-            headers=wire.headers,
-            data=wire.body,
-            skip_auto_headers=_NOTHING_BY_ITSELF,
-            allow_redirects=False,
-        )
+    async def _exchange(self, wire: Wire, flight: _Flight, timeout_s: float) -> None:
+        assert self._pool is not None, "a Courier is used inside `async with`"
+        loop = asyncio.get_running_loop()
+        ends_s = loop.time() + timeout_s
+        written = _written(wire)
+        origin = self._pool.origin(wire.link)
+        connection = await self._pool.kept(origin) or await _made(self._pool, origin, flight, timeout_s)
+        flight.connected = True
+        handler = connection.protocol
+        assert isinstance(handler, Handler)
         try:
-            flight.status = response.status
-            flight.headers = response.raw_headers
-            while len(flight.body) < READ_BYTES and (piece := await response.content.readany()):
-                flight.body += piece
-            flight.complete = response.content.at_eof() and len(flight.body) <= READ_BYTES
-        finally:
-            response.close()  # a connection whose answer was read to its end is kept already
+            asked = handler.ask(written, is_head=wire.method == "HEAD")
+            timer = loop.call_at(ends_s, _expire, asked)
+            try:
+                await asked
+            finally:
+                timer.cancel()
+                flight.took(handler)
+        except BaseException:
+            connection.close()
+            raise
+        connection.release()  # closed unless its answer was read to its end
+
+
+async def _made(pool: Pool, origin: Origin, flight: _Flight, timeout_s: float) -> Connection:
+    token = connecting.set(flight)
+    try:
+        async with asyncio.timeout(timeout_s):
+            return await pool.made(origin)
+    finally:
+        connecting.reset(token)
+
+
+def _expire(asked: asyncio.Future[None]) -> None:
+    if not asked.done():
+        asked.set_exception(TimeoutError())
+
+
+class _Headers(list[tuple[str, str]]):
+    """Headers as the library's writer wants to have them."""
+
+    def items(self) -> Iterator[tuple[str, str]]:
+        """The headers."""
+        return iter(self)
+
+
+def _written(wire: Wire) -> bytes:
+    """The bytes of a request; the writer refuses control characters. Raises `ValueError`."""
+    if not _token.fullmatch(wire.method):
+        raise ValueError("no method")
+    headers = _Headers(wire.headers)
+    if headers[0][0] != "Host":
+        headers.sort(key=lambda header: header[0] != "Host")
+    if wire.body is not None or wire.method not in ("GET", "HEAD"):
+        headers.append(("Content-Length", str(len(wire.body or b""))))
+    head: bytes = _serialize_headers(f"{wire.method} {target_of(wire.link)} HTTP/1.1", headers)
+    return head + wire.body if wire.body else head
 
 
 class _Flight(Connecting):
@@ -157,8 +182,16 @@ class _Flight(Connecting):
         super().__init__()
         self.status: int | None = None
         self.headers: tuple[tuple[bytes, bytes], ...] = ()
-        self.body = bytearray()
+        self.body = b""
         self.complete = False
+
+    def took(self, handler: Handler) -> None:
+        """Keep what has come of the answer."""
+        if handler.message is not None:
+            self.status = handler.message.code
+            self.headers = handler.message.raw_headers
+            self.body = handler.body()
+            self.complete = handler.is_whole() and len(self.body) <= READ_BYTES
 
     def answer(self, duration_ms: float) -> Answer | None:
         """What was read of the answer; None before status and headers were."""
@@ -166,7 +199,7 @@ class _Flight(Connecting):
             return None
         headers = tuple((_utf8(name), _utf8(value)) for name, value in self.headers)
         encoding = ",".join(value for name, value in headers if name.lower() == "content-encoding")
-        body = inflate(bytes(self.body), encoding, READ_BYTES + 1)
+        body = inflate(self.body, encoding, READ_BYTES + 1)
         complete = self.complete and len(body) <= READ_BYTES
         return Answer(self.status, headers, body[:READ_BYTES], duration_ms, complete)
 
@@ -183,40 +216,26 @@ class _Flight(Connecting):
         return f"the name was not resolved within {timeout_s:g} s"
 
 
-class _SentOnce(aiohttp.ClientError):
-    """A connection broke after the request went out; in this wrapping aiohttp does not send again."""
-
-
-async def _once(request: ClientRequest, handler: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:
-    try:
-        return await handler(request)
-    except aiohttp.ClientConnectorError:
-        raise
-    except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError) as error:
-        raise _SentOnce from error
-
-
 def _told(error: Exception, flight: _Flight) -> _Broken:
     """What went wrong, by its kind and in words. The library's own texts hold links and are not used."""
-    cause = error.__cause__ if isinstance(error, _SentOnce) else error
-    if isinstance(cause, ProxyFault):
-        return "proxy", str(cause)
-    if isinstance(cause, Flooded):
-        return "malformed" if flight.status is None else "incomplete", str(cause)
+    if isinstance(error, ProxyFault):
+        return "proxy", str(error)
+    if isinstance(error, Flooded):
+        return "malformed" if flight.status is None else "incomplete", str(error)
     if flight.status is not None:
         return "incomplete", f"the answer broke off after {len(flight.body)} bytes of its body"
-    if isinstance(cause, aiohttp.ClientConnectorError):
-        return _not_connected(cause, flight)
-    if isinstance(cause, aiohttp.ClientResponseError):
-        return "malformed", _malformed(cause)
-    if isinstance(cause, aiohttp.ServerDisconnectedError):
-        begun = not isinstance(cause.message, str)
+    if isinstance(error, aiohttp.ClientConnectorError):
+        return _not_connected(error, flight)
+    if isinstance(error, HttpProcessingError):
+        return "malformed", _malformed(error)
+    if isinstance(error, aiohttp.ServerDisconnectedError):
+        begun = not isinstance(error.message, str)
         return "closed", "closed inside the answer's head" if begun else "closed without an answer"
-    if isinstance(cause, ValueError):  # the library's refusal of a link or a header, before any byte
+    if isinstance(error, ValueError):  # the library's refusal of a link or a header, before any byte
         return "unsendable", "the link or a header holds what HTTP cannot carry"
-    if isinstance(cause, OSError):
-        return "closed", f"the connection broke: {os_text(cause)}"
-    return "unexpected", type(cause).__name__
+    if isinstance(error, OSError):
+        return "closed", f"the connection broke: {os_text(error)}"
+    return "unexpected", type(error).__name__
 
 
 def _malformed(error: BaseException | None) -> str:

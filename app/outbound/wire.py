@@ -7,6 +7,7 @@ for them: its `idempotency_header` with the request's id, and the headers of its
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from importlib.metadata import version
 
@@ -24,6 +25,8 @@ _OURS = (
 )
 # What frames the message is never a flow's to say: a wrong length would cut the request in two.
 _FRAMING = frozenset(("content-length", "transfer-encoding", "expect"))
+_authority_end = re.compile(r"[/?#]")
+_unsafe = re.compile(r"[^!-~]")
 
 
 class Wire(msgspec.Struct, frozen=True):
@@ -72,6 +75,23 @@ def _signature(
     except signing.BadKey as fault:
         raise Unsendable(f"secret {name} cannot sign: {fault}") from None
     return list(zip(signing.HEADERS, (request.request_id, str(unix_s), signature), strict=True))
+
+
+def origin_of(link: str) -> str:
+    """Scheme and authority of a link, as written."""
+    scheme, mark, rest = link.partition("://")
+    return scheme + mark + _authority_end.split(rest, 1)[0]
+
+
+def target_of(link: str) -> str:
+    """Path and query of a link, as written, from its first `/`; a `#` and what follows is not sent.
+
+    Raises `ValueError` for what no request line can carry.
+    """
+    target = link[len(origin_of(link)) :].partition("#")[0]
+    if _unsafe.search(target):
+        raise ValueError("a blank, a control character or what is not ASCII in a link")
+    return target if target.startswith("/") else f"/{target}"
 
 
 def _authority(link: str) -> str:
