@@ -19,7 +19,7 @@ import asyncio
 import re
 import ssl
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from types import TracebackType
 
 import aiohttp
@@ -27,6 +27,7 @@ from aiohttp.abc import AbstractResolver
 from aiohttp.connector import Connection
 from aiohttp.http_exceptions import BadHttpMessage, HttpProcessingError, LineTooLong
 from aiohttp.http_writer import _serialize_headers
+from multidict import CIMultiDict
 
 from app.kit.clock import now_ms
 from app.messages.request import Request
@@ -154,23 +155,13 @@ def _expire(asked: asyncio.Future[None]) -> None:
         asked.set_exception(TimeoutError())
 
 
-class _Headers(list[tuple[str, str]]):
-    """Headers as the library's writer wants to have them."""
-
-    def items(self) -> Iterator[tuple[str, str]]:
-        """The headers."""
-        return iter(self)
-
-
 def _written(wire: Wire) -> bytes:
     """The bytes of a request; the writer refuses control characters. Raises `ValueError`."""
     if not _token.fullmatch(wire.method):
         raise ValueError("no method")
-    headers = _Headers(wire.headers)
-    if headers[0][0] != "Host":
-        headers.sort(key=lambda header: header[0] != "Host")
+    headers = CIMultiDict(sorted(wire.headers, key=lambda header: header[0] != "Host"))  # Host comes first
     if wire.body is not None or wire.method not in ("GET", "HEAD"):
-        headers.append(("Content-Length", str(len(wire.body or b""))))
+        headers.add("Content-Length", str(len(wire.body or b"")))
     head: bytes = _serialize_headers(f"{wire.method} {target_of(wire.link)} HTTP/1.1", headers)
     return head + wire.body if wire.body else head
 

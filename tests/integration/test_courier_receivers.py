@@ -489,6 +489,12 @@ async def test_what_is_on_the_wire_is_what_was_rendered(courier: Courier) -> Non
     assert seen.body == "тіло\r\n\0".encode()
 
 
+async def test_host_comes_first_whoever_says_it(courier: Courier) -> None:
+    async with Receiver() as receiver:
+        await courier.send(request(receiver.url(), headers={"X-A": "1", "host": "b.example"}))
+        assert receiver.requests[0].headers[:2] == [(b"Host", b"b.example"), (b"X-A", b"1")]
+
+
 async def test_a_post_without_text_says_so_and_a_get_has_no_length(either: Sender) -> None:
     async with Receiver() as receiver:
         await either.send(_post(receiver.url(), ""))
