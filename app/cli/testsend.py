@@ -18,6 +18,7 @@ from app.cli.preview import ask_of, told
 from app.cli.printing import JsonOption, print_json
 from app.flows.config import FlowFault, parse
 from app.flows.decide import Fire, Skip, decide
+from app.flows.delivery import Delivery
 from app.flows.flow import Flow, Postback
 from app.flows.postback import tokens_of
 from app.join.build import Source, Terms, render_request
@@ -132,7 +133,7 @@ def _of_template(ask: Ask, settings: Settings, secrets: Secrets) -> Request:
         (),
         ask.template,
         compile_template(ask.template, ask.headers, omit_empty=ask.omit_empty),
-        tokens_of(ask.template),
+        Delivery(tokens=tokens_of(ask.template)),
         headers=ask.headers,
     )
     flow = Flow(_TRIAL, _TRIAL, (made,), params=ask.params)

@@ -16,7 +16,8 @@ def check_secrets(flows: Mapping[str, Flow] | Unknown, secret: Callable[[str], s
     for flow in flows.values():
         for postback in flow.postbacks:
             if flow.enabled and postback.enabled:
-                signing = {postback.sign_with} if postback.sign_with else set()
+                key = postback.delivery.sign_with
+                signing = {key} if key else set()
                 for name in sorted(postback.program.secrets | signing):
                     named.setdefault(name, []).append(f"{flow.flow_id}/{postback.id}")
     found = [_missing(name, users) for name, users in sorted(named.items()) if secret(name) is None]

@@ -13,6 +13,7 @@ from typing import Any, cast
 
 from app.flows import fault as read
 from app.flows.compare import scalar
+from app.flows.delivery import Delivery
 from app.flows.fault import FlowFault, Members, refuse, within
 from app.flows.flow import Flow, Postback
 from app.flows.postback import compiled, is_macro_name, read_event, read_postback, tokens_of
@@ -103,7 +104,7 @@ def _short_form(value: object, place: str) -> list[Postback]:
                     on=(event,),
                     template=link_text,
                     program=compiled(link_text, {}, False, where, ""),
-                    tokens=tokens_of(link_text),
+                    delivery=Delivery(tokens=tokens_of(link_text)),
                 )
             )
     return postbacks

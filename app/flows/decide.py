@@ -9,10 +9,9 @@ postback on the event (`when` and what was sent before do not count). A disabled
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from hashlib import blake2b
 
-from msgspec import structs
+from msgspec import Struct, structs
 
 from app.flows.flow import Flow, Postback
 from app.leads.fold import Change
@@ -23,8 +22,7 @@ GLOBAL = "*"
 FlowOf = Callable[[str], Flow | None]
 
 
-@dataclass(frozen=True, slots=True)
-class Fire:
+class Fire(Struct, frozen=True):
     """A postback that reacts to the change; `event` is what it reacted to."""
 
     flow: Flow
@@ -32,8 +30,7 @@ class Fire:
     event: str
 
 
-@dataclass(frozen=True, slots=True)
-class Skip:
+class Skip(Struct, frozen=True):
     """Nothing is sent, and why. Without a postback it speaks of the event as a whole."""
 
     reason: str
@@ -95,15 +92,11 @@ def met(on: tuple[str, ...], change: Change) -> str | None:
 def request_id(lead_id: str, event_id: str, flow_id: str, postback_id: str) -> str:
     """The id of the request that a postback makes of an event, the same whenever it is made again.
 
-    `flow_id` is the flow that holds the postback. 32 hex digits of BLAKE2b; each part is hashed with its
-    length, so that no two different events share an id.
+    `flow_id` is the flow that holds the postback. 32 hex digits of BLAKE2b; the parts are hashed with their
+    lengths, so that no two different events share an id.
     """
-    digest = blake2b(digest_size=16)
-    for part in (lead_id, event_id, flow_id, postback_id):
-        text = part.encode()
-        digest.update(len(text).to_bytes(4, "big"))
-        digest.update(text)
-    return digest.hexdigest()
+    text = f"{len(lead_id)} {len(event_id)} {len(flow_id)} {lead_id}{event_id}{flow_id}{postback_id}"
+    return blake2b(text.encode(), digest_size=16).hexdigest()
 
 
 def unchanged(lead: Lead, fire: Fire, fingerprint: bytes) -> str | None:
@@ -126,7 +119,7 @@ def remember_sent(lead: Lead, emitted: list[Sent]) -> Lead:
         return lead
     latest = {(sent.flow_id, sent.postback_id): sent for sent in emitted}
     kept = [sent for sent in lead.sent if (sent.flow_id, sent.postback_id) not in latest]
-    return structs.replace(lead, sent=tuple([*kept, *latest.values()][-SENT_LIMIT:]))
+    return structs.replace(lead, sent=(*kept, *latest.values())[-SENT_LIMIT:])
 
 
 def _of_flow(change: Change, flow: Flow) -> Iterator[Decision]:

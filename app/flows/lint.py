@@ -103,7 +103,7 @@ def _tokens(written: _Written) -> Iterator[Warning]:
 
 
 def _of_signing(written: _Written, secret: Callable[[str], str | None]) -> Iterator[Warning]:
-    name = written.postback.sign_with
+    name = written.postback.delivery.sign_with
     if name is None:
         return
     place = within(written.place, "sign_with")

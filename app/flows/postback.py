@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 from app.flows import fault as read
+from app.flows.delivery import Delivery
 from app.flows.fault import refuse, within
 from app.flows.flow import Postback
 from app.flows.identity import check_headers, read_idempotency_header, read_sign_with
@@ -37,18 +38,15 @@ def read_postback(value: object, place: str) -> Postback:
     headers = _headers(told.get("headers", {}), within(place, "headers"))
     omit_empty = optional.get("omit_empty", False)
     check_headers(headers, optional.get("idempotency_header"), optional.get("sign_with"), place)
-    made = Postback(
-        id=_postback_id(told, place),
-        on=_events(read.needed(told, "on", place), within(place, "on")),
-        template=template,
-        program=compiled(template, headers, omit_empty, within(place, "template"), within(place, "headers")),
-        tokens=tokens_of(template),
-        headers=headers,
-        **read_retry(told.get("retry", {}), within(place, "retry")),
-        **optional,
-    )
-    if made.delay_s > made.deadline_s:
-        why = f"is beyond retry.deadline_s ({made.deadline_s:g}), which counts from the event too"
+    postback_id = _postback_id(told, place)
+    on = _events(read.needed(told, "on", place), within(place, "on"))
+    program = compiled(template, headers, omit_empty, within(place, "template"), within(place, "headers"))
+    of_delivery = {key: optional.pop(key) for key in Delivery.__struct_fields__ if key in optional}
+    retry = read_retry(told.get("retry", {}), within(place, "retry"))
+    delivery = Delivery(tokens=tokens_of(template), **retry, **of_delivery)
+    made = Postback(postback_id, on, template, program, delivery, headers=headers, **optional)
+    if made.delay_s > delivery.deadline_s:
+        why = f"is beyond retry.deadline_s ({delivery.deadline_s:g}), which counts from the event too"
         refuse(within(place, "delay_s"), f"{made.delay_s:g} {why}: it would never be sent")
     return made
 
@@ -99,9 +97,9 @@ def compiled(template: str, headers: Mapping[str, str], omit_empty: bool, place:
         refuse(place, f"{fault.reason} (in its {fault.part} part{where})")
 
 
-def tokens_of(template: str) -> frozenset[str]:
-    """The tokens that a template which compiles itself writes."""
-    return frozenset(token for _, token in literal_tokens(template))
+def tokens_of(template: str) -> tuple[str, ...]:
+    """The tokens that a template which compiles itself writes, each once."""
+    return tuple(sorted({token for _, token in literal_tokens(template)}))
 
 
 def _headers(value: object, place: str) -> dict[str, str]:

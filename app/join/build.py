@@ -7,17 +7,18 @@ rendered from `{now}` and `{random}` differs.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Literal
+
+from msgspec import Struct
 
 from app.flows.decide import Decision, Fire, FlowOf, decide, remember_sent, request_id, unchanged
 from app.flows.flow import Flow, Postback
-from app.leads.events import LeadEvent, decode
+from app.leads.events import LeadEvent, Scalar, decode
 from app.leads.fold import Change, Rejected, Repeat, fold
 from app.leads.lead import Lead, Sent
 from app.leads.malformed import Malformed
 from app.messages.record import Address, LogRecord, Outcome, unsent_id
-from app.messages.request import Delivery, Origin, Request, Tags
+from app.messages.request import Origin, Request, Tags
 from app.templates.facts import Facts
 from app.templates.fault import TemplateFault
 from app.templates.program import Rendered
@@ -27,11 +28,10 @@ from app.templates.values import text_of
 MAX_HEADERS_BYTES = 64 * 1024
 """What the header values of a request may come to: a record of `postback-requests` has to hold them."""
 _MOST_SHOWN = 1024  # code points of a tag or click id in a row; macros have the whole
-_STATISTICS = ("utm_source", "utm_campaign", "utm_content", "utm_term", "utm_medium", "subid")
+_STATISTICS = Tags.__struct_fields__
 
 
-@dataclass(frozen=True, slots=True)
-class Source:
+class Source(Struct, frozen=True):
     """The record of a lead event: its address, its Kafka timestamp, its bytes."""
 
     topic: str
@@ -47,8 +47,7 @@ class Source:
         return Address(self.partition, self.offset, 0)
 
 
-@dataclass(frozen=True, slots=True)
-class Terms:
+class Terms(Struct, frozen=True):
     """What JOIN knows beside the record and the lead. `random` gives a fresh text, `secret` a secret."""
 
     flow_of: FlowOf
@@ -60,14 +59,13 @@ class Terms:
     dry_run: bool = False
 
 
-@dataclass(slots=True)
-class Effects:
+class Effects(Struct):
     """What is to be done for one event, in this order: requests and rows (or the rejection), the lead."""
 
     result: Literal["folded", "repeat", "rejected"]
     lead: Lead | None = None
-    requests: list[Request] = field(default_factory=list)
-    records: list[LogRecord] = field(default_factory=list)
+    requests: list[Request] = []
+    records: list[LogRecord] = []
     rejected: str | None = None
 
 
@@ -87,19 +85,18 @@ def join(source: Source, lead_of: Callable[[str], Lead | None], terms: Terms, no
         return Effects("repeat")
     if isinstance(folded, Rejected):
         return _rejected(source, folded.reason, event, terms, now_ms)
-    return _fired(_Firing(source, folded, terms, now_ms))
+    return _fired(_Firing(source, folded, terms, now_ms, Effects("folded")))
 
 
-@dataclass(slots=True)
-class _Firing:
+class _Firing(Struct):
     """One change while its decisions are carried out."""
 
     source: Source
     change: Change
     terms: Terms
     now_ms: int
-    effects: Effects = field(default_factory=lambda: Effects("folded"))
-    sent: list[Sent] = field(default_factory=list)
+    effects: Effects
+    sent: list[Sent] = []
 
 
 def _fired(firing: _Firing) -> Effects:
@@ -132,7 +129,7 @@ def _render(firing: _Firing, fire: Fire) -> None:
 
 def render_request(source: Source, change: Change, fire: Fire, terms: Terms, now_ms: int) -> Request:
     """The request that `fire` makes of a change, whatever was sent before. Raises `TemplateFault`."""
-    firing = _Firing(source, change, terms, now_ms)
+    firing = _Firing(source, change, terms, now_ms, Effects("folded"))
     identity = request_id(change.lead.lead_id, change.event.event_id, fire.flow.flow_id, fire.postback.id)
     return _request(firing, fire, _rendered(firing, fire, identity), identity)
 
@@ -153,14 +150,16 @@ def _request(firing: _Firing, fire: Fire, rendered: Rendered, identity: str) -> 
         body=rendered.body,
         origin=_origin(firing, fire.flow, fire.postback, fire.event),
         due_at=firing.source.timestamp_ms + round(fire.postback.delay_s * 1000),
-        delivery=_delivery(fire.postback),
+        delivery=fire.postback.delivery,
         dry_run=firing.terms.dry_run,
     )
 
 
 def _check_headers(rendered: Rendered) -> None:
     """Raises `TemplateFault` for headers that are too long together; link and body have their own bounds."""
-    size = sum(len(show(text).encode()) for text in rendered.headers.values())
+    if not rendered.headers:
+        return
+    size = sum([len(show(text).encode()) for text in rendered.headers.values()])
     if size > MAX_HEADERS_BYTES:
         raise TemplateFault(
             "header", None, f"the headers have {size} bytes, over the limit of {MAX_HEADERS_BYTES}"
@@ -176,25 +175,9 @@ def _facts(firing: _Firing, fire: Fire, identity: str) -> Facts:
         event_id=firing.change.event.event_id,
         postback=fire.postback.id,
         request=identity,
-        random=firing.terms.random(),
+        random=firing.terms.random() if "random" in fire.postback.program.macros else None,
         params=fire.flow.params,
         secret=firing.terms.secret,
-    )
-
-
-def _delivery(postback: Postback) -> Delivery:
-    return Delivery(
-        timeout_s=postback.timeout_s,
-        max_attempts=postback.max_attempts,
-        deadline_s=postback.deadline_s,
-        on_newer=postback.on_newer,
-        waits_s=postback.waits_s,
-        verdict=postback.verdict,
-        rate_limit_per_s=postback.rate_limit_per_s,
-        mask=postback.mask,
-        tokens=tuple(sorted(postback.tokens)),
-        idempotency_header=postback.idempotency_header,
-        sign_with=postback.sign_with,
     )
 
 
@@ -225,8 +208,13 @@ def _shown(text: str | None) -> str | None:
 
 def _tags(lead: Lead) -> Tags:
     """The statistics tags as the texts that a macro would print, capped."""
-    found = {name: text_of(value) for name in _STATISTICS if (value := lead.tags.get(name)) is not None}
-    return Tags(**{name: text[:_MOST_SHOWN] for name, text in found.items()}) if found else Tags()
+    return Tags(*[_tag(lead.tags.get(name)) for name in _STATISTICS]) if lead.tags else Tags()
+
+
+def _tag(value: Scalar) -> str | None:
+    if value is None:
+        return None
+    return value[:_MOST_SHOWN] if isinstance(value, str) else text_of(value)
 
 
 def _row(firing: _Firing, decision: Decision, outcome: Outcome, reason: str, identity: str = "") -> None:

@@ -10,7 +10,7 @@ Keys that are not of the contract are ignored, so that producers may evolve; a n
 from __future__ import annotations
 
 import msgspec
-from msgspec import UNSET, Struct, UnsetType
+from msgspec import UNSET, Struct, UnsetType, structs
 
 from app.leads.instant import unix_ms
 from app.leads.malformed import (
@@ -20,11 +20,10 @@ from app.leads.malformed import (
     KNOWN,
     MAX_BYTES,
     STATUSES,
-    TEXTS,
     Malformed,
     first_fault,
 )
-from app.leads.plain import MAX_DEPTH, MAX_INTEGER, MIN_INTEGER, NotPlain, is_blank, kind, read_plain
+from app.leads.plain import MAX_INTEGER, MIN_INTEGER, NotPlain, is_blank, kind, read_plain
 
 __all__ = ["Click", "Customer", "LeadEvent", "Malformed", "Scalar", "Told", "decode", "is_blank"]
 
@@ -94,17 +93,10 @@ def decode(value: bytes | None, *, need_ids: bool = True) -> LeadEvent | Malform
     if len(value) > MAX_BYTES:
         return Malformed("", f"{len(value)} bytes, over the limit of {MAX_BYTES}")
     try:
-        event = _decoder.decode(value) if _is_plain(value) else None
+        event = _decoder.decode(value)  # its types bound the depth: what it does not know it does not enter
     except (msgspec.DecodeError, ValueError):
-        event = None
-    if event is not None and _settle(event, need_ids):
-        return event
-    return _decode_slowly(value, need_ids)
-
-
-def _is_plain(value: bytes) -> bool:
-    """Whether the typed decoder's word on depth is enough: the brackets could not be too deep."""
-    return value.count(b"[") + value.count(b"{") <= MAX_DEPTH
+        return _decode_slowly(value, need_ids)
+    return event if _settle(event, need_ids) else _decode_slowly(value, need_ids)
 
 
 def _decode_slowly(value: bytes, need_ids: bool) -> LeadEvent | Malformed:
@@ -130,28 +122,18 @@ def _decode_slowly(value: bytes, need_ids: bool) -> LeadEvent | Malformed:
 
 def _settle(event: LeadEvent, need_ids: bool) -> bool:
     """Bring a decoded event into its settled form; False when it is not sound after all."""
-    for name in IDS:
-        if is_blank(getattr(event, name)):
-            if need_ids:
-                return False
-            setattr(event, name, "")
-    if event.flow_id is not None and is_blank(event.flow_id):
-        event.flow_id = None
+    if _clear_blanks(event) and not _settle_blanks(event, need_ids):
+        return False
     if event.status is not None:
-        status = STATUSES.get(event.status)
-        if status is None and not is_blank(event.status):
+        event.status = STATUSES.get(event.status)
+        if event.status is None:
             return False
-        event.status = status
-    if event.occurred_at is not None:
-        if is_blank(event.occurred_at):
-            event.occurred_at = None
-        elif unix_ms(event.occurred_at) is None:
-            return False
-    _clear_blanks(event, TEXTS)
+    if event.occurred_at is not None and unix_ms(event.occurred_at) is None:
+        return False
     if event.click:
-        _clear_blanks(event.click, CLICK)
+        _clear_blanks(event.click)
     if event.customer:
-        _clear_blanks(event.customer, CUSTOMER)
+        _clear_blanks(event.customer)
     return (
         (event.price.__class__ is not int or MIN_INTEGER <= event.price <= MAX_INTEGER)
         and (not event.tags or _settle_scalars(event.tags))
@@ -159,17 +141,28 @@ def _settle(event: LeadEvent, need_ids: bool) -> bool:
     )
 
 
-def _clear_blanks(told: Struct, names: tuple[str, ...]) -> None:
-    for name in names:
-        value = getattr(told, name)
-        if value.__class__ is str and is_blank(value):
-            setattr(told, name, None)
+def _settle_blanks(event: LeadEvent, need_ids: bool) -> bool:
+    """Make of ids that were blank what they are without one; False when they are needed."""
+    for name in IDS:
+        if getattr(event, name) is None:
+            setattr(event, name, "")
+    return not need_ids or (event.event_id != "" and event.lead_id != "")
+
+
+def _clear_blanks(told: Struct) -> bool:
+    """Make null of texts that are blank; whether there was one."""
+    found = False
+    for index, value in enumerate(structs.astuple(told)):
+        if value.__class__ is str and (not value or value.isspace()) and is_blank(value):
+            setattr(told, told.__struct_fields__[index], None)
+            found = True
+    return found
 
 
 def _settle_scalars(values: dict[str, Scalar]) -> bool:
     for key, value in values.items():
-        if isinstance(value, str):
-            if is_blank(value):
+        if value.__class__ is str:
+            if (not value or value.isspace()) and is_blank(value):
                 values[key] = None
         elif value.__class__ is int and not MIN_INTEGER <= value <= MAX_INTEGER:
             return False

@@ -16,7 +16,6 @@ status and its other fields are late. An event moves to the new flow together wi
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Any, TypeVar
 
@@ -33,20 +32,17 @@ _Part = TypeVar("_Part", Click, Customer)
 _TEXTS = ("goal", "price", "currency", "reason", "uid")
 
 
-@dataclass(frozen=True, slots=True)
-class Repeat:
+class Repeat(Struct, frozen=True):
     """The event was folded before: nothing changes, nothing is sent, no row."""
 
 
-@dataclass(frozen=True, slots=True)
-class Rejected:
+class Rejected(Struct, frozen=True):
     """The event cannot be folded; the lead stays as it was."""
 
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
+class Change(Struct, frozen=True):
     """What an event made of its lead, and what it carried.
 
     `status` is the status it carried unless that is late, `goal` its goal; `price_changed` says that it
@@ -101,7 +97,7 @@ def preview_lead(event: LeadEvent) -> Lead:
 
     Missing ids, flow and status are "", the times 0.
     """
-    return _told(Lead(event.lead_id, event.flow_id or "", event.status or "", 0, 0, 1), event, fill=False)
+    return _first(event, event.flow_id or "", event.status or "", 0, 0, b"")
 
 
 def _begin(event: LeadEvent, occurred_at: int, timestamp_ms: int, expired: bool) -> Change | Rejected:
@@ -109,33 +105,35 @@ def _begin(event: LeadEvent, occurred_at: int, timestamp_ms: int, expired: bool)
         lacks = [name for name in ("flow_id", "status") if getattr(event, name) is None]
         why = "expired" if expired else "unknown"
         return Rejected(f"lead {event.lead_id} is {why} and the event brings no {' and no '.join(lacks)}")
-    first = Lead(
-        lead_id=event.lead_id,
-        flow_id=event.flow_id,
-        status=event.status,
-        status_at=occurred_at,
-        touched_at=timestamp_ms,
-        seq=1,
-        seen=_hash(event.event_id),
-    )
-    return Change(_told(first, event, fill=False), event, occurred_at, event.status, event.goal or None)
+    first = _first(event, event.flow_id, event.status, occurred_at, timestamp_ms, _hash(event.event_id))
+    return Change(first, event, occurred_at, event.status, event.goal or None)
+
+
+def _first(
+    event: LeadEvent, flow_id: str, status: str, occurred_at: int, timestamp_ms: int, seen: bytes
+) -> Lead:
+    """The lead that an event makes by itself."""
+    told = _told(_UNTOLD, event, fill=False)
+    return Lead(event.lead_id, flow_id, status, occurred_at, timestamp_ms, 1, seen=seen, **told)
+
+
+_UNTOLD = Lead("", "", "", 0, 0, 0)
 
 
 def _continue(before: Lead, event: LeadEvent, occurred_at: int, timestamp_ms: int, late_s: float) -> Change:
     status, goal = event.status, event.goal or None
     late = status is not None and before.status_at - occurred_at > late_s * 1000
-    moved: dict[str, Any] = {
-        "touched_at": max(before.touched_at, timestamp_ms),
-        "seq": before.seq + 1,
-        "seen": (before.seen + _hash(event.event_id))[-SEEN_LIMIT * SEEN_BYTES :],
-    }
+    moved = _told(before, event, fill=late)
+    moved["touched_at"] = max(before.touched_at, timestamp_ms)
+    moved["seq"] = before.seq + 1
+    moved["seen"] = (before.seen + _hash(event.event_id))[-SEEN_LIMIT * SEEN_BYTES :]
     if event.flow_id is not None and not late:
         moved["flow_id"] = event.flow_id
     if status is not None and not late:
         moved["status"], moved["status_at"] = status, occurred_at
     if goal is not None:
         moved["goal"] = goal
-    after = _told(structs.replace(before, **moved), event, fill=late)
+    after = structs.replace(before, **moved)
     return Change(
         after,
         event,
@@ -149,33 +147,35 @@ def _continue(before: Lead, event: LeadEvent, occurred_at: int, timestamp_ms: in
     )
 
 
-def _told(lead: Lead, event: LeadEvent, *, fill: bool) -> Lead:
-    """The lead with what the event tells; with `fill` only where the lead has no value."""
+def _told(lead: Lead, event: LeadEvent, *, fill: bool) -> dict[str, Any]:
+    """What the event tells of the lead's fields; with `fill` only of those that the lead has no value for."""
     told: dict[str, Any] = {}
     for name in _TEXTS:
         value = getattr(event, name)
         if value is not UNSET and not (fill and getattr(lead, name) is not None):
             told[name] = value
     if event.click is not UNSET:
-        told["click"] = _patched(lead.click, event.click, Click(), fill)
+        told["click"] = _patched(lead.click, event.click, _NO_CLICK, fill)
     if event.customer is not UNSET:
-        told["customer"] = _patched(lead.customer, event.customer, Customer(), fill)
+        told["customer"] = _patched(lead.customer, event.customer, _NOBODY, fill)
     if event.tags is not UNSET:
         told["tags"] = _merged(lead.tags, event.tags, fill)
     if event.meta is not UNSET:
         told["meta"] = _merged(lead.meta, event.meta, fill)
-    return structs.replace(lead, **told) if told else lead
+    return told
+
+
+_NO_CLICK, _NOBODY = Click(), Customer()
 
 
 def _patched(old: _Part, told: Struct | UnsetType | None, cleared: _Part, fill: bool) -> _Part:
-    if told is None:
+    if not isinstance(told, Struct):
         return old if fill else cleared
-    changed = {
-        name: value
-        for name in old.__struct_fields__
-        if (value := getattr(told, name)) is not UNSET and not (fill and getattr(old, name) is not None)
-    }
-    return structs.replace(old, **changed) if changed else old
+    # Both have the same fields in the same order.
+    pairs = zip(structs.astuple(old), structs.astuple(told), strict=True)
+    if fill:
+        return old.__class__(*[was if now is UNSET or was is not None else now for was, now in pairs])
+    return old.__class__(*[was if now is UNSET else now for was, now in pairs])
 
 
 def _merged(

@@ -10,12 +10,18 @@ from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Any
 
+from msgspec import Struct
+
 from app.leads.lead import Lead
 from app.templates.names import CLICK, CUSTOMER, KNOWN, is_known
 from app.templates.values import Value, moment, settle
 
 
-class Facts:
+def _no_secret(_: str) -> str | None:
+    return None
+
+
+class Facts(Struct):
     """The folded lead, the event, and what JOIN decided: one postback's rendering draws on these.
 
     `event` is what the postback reacted to; `now_ms` and `time_ms` (the event's own time, None when it is
@@ -23,43 +29,16 @@ class Facts:
     preview without a flow. `secret` is asked by `hmac` alone.
     """
 
-    __slots__ = (
-        "event",
-        "event_id",
-        "lead",
-        "now_ms",
-        "params",
-        "postback",
-        "random",
-        "request",
-        "secret",
-        "time_ms",
-    )
-
-    def __init__(
-        self,
-        lead: Lead,
-        *,
-        now_ms: int,
-        time_ms: int | None = None,
-        event: str | None = None,
-        event_id: str | None = None,
-        postback: str | None = None,
-        request: str | None = None,
-        random: str | None = None,
-        params: Mapping[str, Value] | None = None,
-        secret: Callable[[str], str | None] = lambda _: None,
-    ) -> None:
-        self.lead = lead
-        self.now_ms = now_ms
-        self.time_ms = time_ms
-        self.event = event
-        self.event_id = event_id
-        self.postback = postback
-        self.request = request
-        self.random = random
-        self.params = params or {}
-        self.secret = secret
+    lead: Lead
+    now_ms: int
+    time_ms: int | None = None
+    event: str | None = None
+    event_id: str | None = None
+    postback: str | None = None
+    request: str | None = None
+    random: str | None = None
+    params: Mapping[str, Value] = {}
+    secret: Callable[[str], str | None] = _no_secret
 
     @property
     def geo(self) -> str | None:

@@ -8,7 +8,7 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.leads import events
+from app.leads import events, instant
 from app.leads.events import LeadEvent, Malformed, decode
 
 texts = st.text(
@@ -77,3 +77,18 @@ def test_no_text_of_a_decoded_event_is_blank(document: dict[str, Any]) -> None:
         for part in (event.tags, event.meta):
             told += part.values() if isinstance(part, dict) else []
         assert not any(isinstance(text, str) and not text.strip(" \t\u3000\xa0\x85") for text in told)
+
+
+@given(
+    st.from_regex(
+        r"[0-9]{4}-[0-1][0-9]-[0-3][0-9]T[0-2][0-9]:[0-6][0-9]:[0-6][0-9]\.[0-9]{3}Z", fullmatch=True
+    )
+)
+def test_a_time_as_most_write_it_is_read_as_any_other(text: str) -> None:
+    assert instant.unix_ms(text) == instant._unix_ms(text)
+
+
+@given(st.text("0123456789-:.TZ +", min_size=24, max_size=24))
+def test_what_only_looks_like_such_a_time_is_read_as_any_other(text: str) -> None:
+    text = f"{text[:10]}T{text[11:19]}.{text[20:23]}Z"
+    assert instant.unix_ms(text) == instant._unix_ms(text)

@@ -68,10 +68,10 @@ def test_the_config_of_the_contract_is_read() -> None:
     assert (flow.flow_id, flow.name, flow.enabled, flow.version) == ("F-7", "Summer UA", True, 7)
     assert (flow.params, flow.log_skips) == ({"pixel": "123"}, "fired")
     assert (fb.id, fb.name, fb.on, fb.require) == ("fb", "Facebook pixel", ("new",), ("click",))
-    assert (fb.timeout_s, fb.max_attempts, fb.deadline_s) == (10, 12, 86400)
-    assert (list(fb.waits_s), fb.delay_s) == ([5, 300, 1800], 90)
+    assert (fb.delivery.timeout_s, fb.delivery.max_attempts, fb.delivery.deadline_s) == (10, 12, 86400)
+    assert (list(fb.delivery.waits_s), fb.delay_s) == ([5, 300, 1800], 90)
     assert [one.field for one in fb.when] == ["geo", "price"]
-    assert fb.verdict == (Verdict(then="final", status="200", json="code", not_=(0,)),)
+    assert fb.delivery.verdict == (Verdict(then="final", status="200", json="code", not_=(0,)),)
     assert fb.program.host == "graph.facebook.com"
 
 
@@ -79,9 +79,13 @@ def test_what_is_left_out_has_the_contract_s_defaults() -> None:
     flow = flow_of(postbacks=[postback()])
     (one,) = flow.postbacks
     assert (flow.name, flow.enabled, flow.log_skips) == ("F", True, "fired")
-    assert (one.enabled, one.repeat, one.omit_empty, one.mask) == (True, "on_change", False, True)
-    assert (one.timeout_s, one.max_attempts, one.deadline_s) == (10.0, 8, 259_200.0)
-    assert (one.waits_s, one.delay_s) == ((), 0.0)
+    assert (one.enabled, one.repeat, one.omit_empty, one.delivery.mask) == (True, "on_change", False, True)
+    assert (one.delivery.timeout_s, one.delivery.max_attempts, one.delivery.deadline_s) == (
+        10.0,
+        8,
+        259_200.0,
+    )
+    assert (one.delivery.waits_s, one.delay_s) == ((), 0.0)
     assert flow_of().postbacks == ()
 
 
@@ -288,7 +292,11 @@ def test_null_asks_for_no_rate_no_signature_and_no_header() -> None:
     [read] = flow_of(
         postbacks=[postback(rate_limit_per_s=None, sign_with=None, idempotency_header=None)]
     ).postbacks
-    assert (read.rate_limit_per_s, read.sign_with, read.idempotency_header) == (None, None, None)
+    assert (read.delivery.rate_limit_per_s, read.delivery.sign_with, read.delivery.idempotency_header) == (
+        None,
+        None,
+        None,
+    )
 
 
 @pytest.mark.parametrize(
@@ -305,18 +313,18 @@ def test_null_asks_for_no_rate_no_signature_and_no_header() -> None:
 )
 def test_a_regular_expression_that_ends_is_taken(match: str) -> None:
     (one,) = flow_of(postbacks=[postback(verdict=[{"match": match, "then": "ok"}])]).postbacks
-    assert one.verdict[0].match == match
+    assert one.delivery.verdict[0].match == match
 
 
 def test_a_token_that_the_template_writes_is_known_to_its_postback() -> None:
     (one,) = flow_of(postbacks={"new": "https://t.example/?token=T|x&key={click}&id={id}"}).postbacks
-    assert one.tokens == {"T|x"}
+    assert one.delivery.tokens == ("T|x",)
 
 
 def test_how_a_receiver_knows_a_request_again_is_read() -> None:
     one = flow_of(postbacks=[postback(idempotency_header="Idempotency-Key", sign_with="hook.v2")]).postbacks[
         0
     ]
-    assert (one.idempotency_header, one.sign_with) == ("Idempotency-Key", "hook.v2")
+    assert (one.delivery.idempotency_header, one.delivery.sign_with) == ("Idempotency-Key", "hook.v2")
     other = flow_of(postbacks=[postback(idempotency_header="Webhook-Id")]).postbacks[0]
-    assert (other.idempotency_header, other.sign_with) == ("Webhook-Id", None)
+    assert (other.delivery.idempotency_header, other.delivery.sign_with) == ("Webhook-Id", None)

@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from app.leads import events, lead
 from app.leads.events import LeadEvent, decode
 from app.leads.fold import Change, Rejected, Repeat, fold, preview_lead
 from app.leads.lead import Lead, Sent, decode_lead, encode_lead
@@ -262,3 +263,8 @@ def test_a_preview_s_lead_needs_nothing() -> None:
     assert isinstance(told, LeadEvent)
     lead = preview_lead(told)
     assert (lead.lead_id, lead.flow_id, lead.status, lead.goal, lead.click.id) == ("", "", "", "g", "c")
+
+
+def test_an_event_tells_the_fields_of_a_lead_s_parts_in_their_order() -> None:
+    assert events.Click.__struct_fields__ == lead.Click.__struct_fields__
+    assert events.Customer.__struct_fields__ == lead.Customer.__struct_fields__

@@ -122,7 +122,7 @@ def test_the_defaults_that_are_told_are_the_defaults() -> None:
     assert f"`POSTBACKS_WEB` ({settings.web_host}:{settings.web_port})" in _README
     assert f"`POSTBACKS_HANDOVER_S` ({settings.handover_s:g} s)" in _README
     assert f"`POSTBACKS_PARTITIONS`, {settings.partitions}," in _README
-    retry = parse(_FLOW.encode()).postbacks[0]
+    retry = parse(_FLOW.encode()).postbacks[0].delivery
     assert f"`retry.max_attempts` ({retry.max_attempts})" in _README
     assert f"`POSTBACKS_RETRY_DELAYS` (`{','.join(settings.retry_delays)}`)" in _README
     assert f"`retry.deadline_s` ({retry.deadline_s // 86_400:g} days)" in _README

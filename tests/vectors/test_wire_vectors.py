@@ -30,7 +30,7 @@ def rendered(vector: Vector) -> Request:
             time_ms=event.occurred_ms(),
             event=event.status or ("goal" if isinstance(event.goal, str) else None),
             event_id=event.event_id,
-            params=vector.given.get("params"),
+            params=vector.given.get("params", {}),
             secret=vector.secrets.get,
         )
     )
