@@ -13,14 +13,12 @@ import secrets
 import sys
 import time
 from collections.abc import Iterable
-from textwrap import fill
 from typing import Any, BinaryIO
 
 import msgspec
 
 from app.templates.assign import assign
-from app.templates.filters import FILTERS
-from app.templates.names import TABLE, WELL_KNOWN_TAGS
+from app.templates.help import FILTERS, MACROS, PREFIXES, Help
 from app.templates.numbers import read_number, whole_thousands
 from app.templates.preview import Ask, Fault, Refused, Shown, preview, read_ask
 
@@ -28,13 +26,18 @@ WIDTH = 100
 """How much of a template's line is shown around a fault, in characters."""
 
 
+def _told(helps: Iterable[Help]) -> str:
+    return "\n".join(f"  {one.write:<30} {one.says}" for one in helps)
+
+
 _EPILOG = f"""\
 Example: postbacks preview --template 'https://track.er/pb?c={{click}}' --set click.id=c-9
 
-macros:  {fill(" ".join(TABLE), 90, subsequent_indent=" " * 9)}
-         {fill(" ".join(WELL_KNOWN_TAGS[:16]), 90, subsequent_indent=" " * 9)} sub1 … sub30,
-         any other tag by its name, tag.NAME meta.NAME param.NAME secret.NAME
-filters: {fill(" ".join(FILTERS), 90, subsequent_indent=" " * 9)}
+macros: {{name}}, with filters after a bar: {{email|trim|lower|sha256}}; {{_name}} is the value raw
+{_told((*MACROS, Help("sub1 … sub30", "tags"), *PREFIXES))}
+
+filters:
+{_told(FILTERS)}
 """
 
 

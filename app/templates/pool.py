@@ -14,6 +14,7 @@ from app.templates.encode import EncodeMany
 from app.templates.facts import Facts, reading
 from app.templates.hole import NAMES, Hole
 from app.templates.ops import Op, Piece, bind, emit, joined
+from app.templates.segments import Segment, segment_of_slot
 from app.templates.text import Slot, Text
 
 Pick = Callable[[Sequence[Any]], Sequence[Any]]
@@ -52,7 +53,7 @@ class PoolInMaking:
 class Pool:
     """Reads the holes of a template and encodes them."""
 
-    __slots__ = ("_asked", "_encode", "_groups", "_read", "fixed", "stand_ins", "volatile")
+    __slots__ = ("_asked", "_encode", "_groups", "_macros", "_read", "fixed", "stand_ins", "volatile")
 
     def __init__(self, holes: Sequence[Hole], fixed: Sequence[Piece]) -> None:
         asked = [hole.text for hole in holes if not isinstance(hole.text, str)]
@@ -62,6 +63,7 @@ class Pool:
         ]
         self._read = reading(f"[{', '.join(texts)}]", **NAMES)
         self._asked = tuple(asked)
+        self._macros = [hole.key[0] for hole in holes]
         self._groups = _groups(holes)
         self._encode = self._groups[0][1] if len(self._groups) == 1 else None
         self.fixed = list(fixed)
@@ -69,6 +71,21 @@ class Pool:
             (at - len(fixed), _stand_in(piece)) for at, piece in enumerate(fixed) if isinstance(piece, Slot)
         ]
         self.volatile = tuple(at for at, hole in enumerate(holes) if hole.volatile)
+
+    def segments(self, facts: Facts) -> tuple[list[str], list[Segment]]:
+        """The texts of the holes before they are encoded, and the pool as segments.
+
+        Raises `TemplateFault`.
+        """
+        raw, encoded = self.texts(facts)
+        found = [
+            Segment(text, macro, not before)
+            for text, macro, before in zip(encoded, self._macros, raw, strict=True)
+        ]
+        fixed = [
+            segment_of_slot(piece) if isinstance(piece, Slot) else Segment(piece) for piece in self.fixed
+        ]
+        return raw, found + fixed
 
     def texts(self, facts: Facts) -> tuple[list[str], list[str]]:
         """The texts of the holes before and after they are encoded. Raises `TemplateFault`."""
@@ -119,8 +136,8 @@ class Row:
         except TypeError:  # a slot is among them
             return joined(pieces)
 
-    def pieces(self, raw: Sequence[str], pool: Sequence[Piece]) -> Sequence[Any]:
-        """The same in pieces."""
+    def pieces(self, raw: Sequence[str], pool: Sequence[Any]) -> Sequence[Any]:
+        """The same in pieces; those of a pool of parts are parts."""
         if self._pick is not None:
             return self._pick(pool)
         out: list[int] = []

@@ -25,6 +25,7 @@ from app.templates.ops import Op, Piece
 from app.templates.pairs import PairPlace, compile_pairs, read_pairs
 from app.templates.pool import PoolInMaking, Row
 from app.templates.scan import Macro, Source, scan, secrets_of
+from app.templates.segments import Segment, Segmented, tidy
 from app.templates.text import (
     DOT_SEGMENT,
     MAX_LINK_BYTES,
@@ -32,6 +33,7 @@ from app.templates.text import (
     body_too_long,
     has_dot_segment,
     link_too_long,
+    show,
 )
 from app.templates.units import line_and_column, skip_white, trim
 
@@ -121,6 +123,19 @@ class Program:
         for name, value in self._headers:
             headers[name] = value.text(raw, pool)
         return Rendered(self.method, link, headers, body, self._news.fingerprint(raw, pool, self._pool))
+
+    def segments(self, facts: Facts) -> Segmented:
+        """What `render` renders, each value told apart from the template's text. Raises `TemplateFault`."""
+        headers = self.render(facts).headers
+        raw, pool = self._pool.segments(facts)
+        found = {name: tidy(value.pieces(raw, pool)) for name, value in self._headers}
+        return Segmented(
+            self.method,
+            tidy(self._link.pieces(raw, pool)),
+            {name: found.get(name) or [Segment(show(value))] for name, value in headers.items()},
+            None if self._body is None else tidy(self._body.pieces(raw, pool)),
+            [segment.macro for segment in pool if segment.missing],
+        )
 
     def _refuse_unknown(self, facts: Facts) -> None:
         for part, macro in self._unknown:
