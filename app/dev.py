@@ -34,10 +34,14 @@ _Got = TypeVar("_Got")
 
 
 class Home:
-    """What runs: its settings with the addresses, the flows of its folder at the start, how it may end."""
+    """What runs: its settings with the addresses, the flows of its folder at the start, how it may end.
 
-    def __init__(self, settings: Settings) -> None:
+    `taken` is the socket of its pages.
+    """
+
+    def __init__(self, settings: Settings, taken: socket.socket) -> None:
         self.settings = settings
+        self.taken = taken
         self.flows: tuple[str, ...] = ()
         self.children: list[Child] = []
         self._ends: list[asyncio.Task[str]] = []
@@ -100,7 +104,7 @@ async def at_home(
 
 async def _with_engines(stack: AsyncExitStack, settings: Settings, say: Callable[[str], None]) -> Home:
     """Start the engines; they need a second or two until they listen."""
-    web_port = _web_port(settings)
+    taken = stack.enter_context(_web_socket(settings))
     folder = _emptied(settings.data_dir / "dev.data")
     kafka, kafka_child = await stack.enter_async_context(broker.start())
     database = clickhouse.start(folder / "clickhouse")
@@ -112,9 +116,10 @@ async def _with_engines(stack: AsyncExitStack, settings: Settings, say: Callable
             kafka_session_timeout_s=SESSION_S,
             clickhouse=f"{http.replace('://', '://default:@')}/{DATABASE}",
             data_dir=folder,
-            web_port=web_port,
+            web_port=taken.getsockname()[1],
             stop_timeout_s=min(settings.stop_timeout_s, STOP_S),
-        )
+        ),
+        taken,
     )
     stack.callback(here.cancel)
     for child in (kafka_child, database_child):
@@ -131,7 +136,7 @@ async def _with_roles(
 
     secrets = Secrets(own_environment(), here.settings.secrets_dir)
     work = Work(here.settings, ROLES, secrets)
-    await stack.enter_async_context(work.answering())
+    await stack.enter_async_context(work.answering(here.taken))
     for child in here.children:
         await here.during(child.listening())
     await here.during(_migrate(here.settings))
@@ -154,13 +159,11 @@ def _emptied(folder: Path) -> Path:
     return folder.resolve()
 
 
-def _web_port(settings: Settings) -> int:
-    """The port of the pages, a free one for 0: looked at before anything starts."""
+def _web_socket(settings: Settings) -> socket.socket:
+    """The socket of the pages, on a free port for 0: taken before anything starts that could take it."""
     family = socket.AF_INET6 if ":" in settings.web_host else socket.AF_INET
     try:
-        with socket.create_server((settings.web_host, settings.web_port), family=family) as probe:
-            port: int = probe.getsockname()[1]
-            return port
+        return socket.create_server((settings.web_host, settings.web_port), family=family)
     except OSError as error:
         raise StartFault(
             f"cannot listen on {settings.web_host}:{settings.web_port} ({error.strerror}): choose another "

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import socket
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from fcntl import LOCK_EX, LOCK_NB, flock
@@ -107,10 +108,12 @@ def tokens_of(settings: Settings) -> Tokens:
 
 
 @asynccontextmanager
-async def _listening(server: Application, settings: Settings) -> AsyncIterator[None]:
+async def _listening(
+    server: Application, settings: Settings, taken: socket.socket | None
+) -> AsyncIterator[None]:
     """Serve on the address of the settings. Raises `StartFault`."""
     try:
-        runner = await listen(server, settings.web_host, settings.web_port)
+        runner = await listen(server, settings.web_host, settings.web_port, taken)
     except OSError as error:
         raise StartFault(
             f"cannot listen on {settings.web_host}:{settings.web_port} ({os.strerror(error.errno or 0)}): "
@@ -143,9 +146,13 @@ class Work:
         return missing + (self._web.waits_for() if self._web else [])
 
     @asynccontextmanager
-    async def answering(self) -> AsyncIterator[None]:
-        """Serve HTTP, from before the roles start until after they stopped. Raises `StartFault`."""
-        async with _listening(new_server(self.waits_for, self._tokens, self._web), self._settings):
+    async def answering(self, taken: socket.socket | None = None) -> AsyncIterator[None]:
+        """Serve HTTP, from before the roles start until after they stopped. Raises `StartFault`.
+
+        `taken` is a socket that listens on the address of the settings already.
+        """
+        server = new_server(self.waits_for, self._tokens, self._web)
+        async with _listening(server, self._settings, taken):
             yield
 
     @asynccontextmanager

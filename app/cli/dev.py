@@ -28,7 +28,7 @@ FlowsOption = Annotated[
 ]
 PortOption = Annotated[
     int | None,
-    typer.Option("--port", min=0, max=65_535, help="Port of /readyz and /metrics; 0 takes a free one."),
+    typer.Option("--port", min=0, max=65_535, help="Port of pages, API and /metrics; 0 takes a free one."),
 ]
 
 
@@ -129,7 +129,7 @@ def _told(settings: Settings, home: Home) -> list[str]:
     event = f'{{"event_id": "e-1", "lead_id": "L-1", "flow_id": "{flow_id}", "status": "new"}}'
     return [
         "Postbacks is ready.",
-        f"  health      http://{here.web_host}:{here.web_port}/readyz, /metrics",
+        f"  pages       http://{here.web_host}:{here.web_port}/ (API: /api/openapi.json)",
         f"  Kafka       {here.kafka}",
         f"  ClickHouse  {here.clickhouse}",
         f"  flows       {watched if settings.flows_dir else 'no folder is watched: --flows DIR'}",

@@ -17,8 +17,9 @@ import typer
 from app.cli.clickhouse import MAX_EXECUTION_S, ask
 from app.cli.ending import fail, kafka_told, patience, producing, run_async, settings_told
 from app.cli.printing import JsonOption, print_json, progress
-from app.cli.story import print_story, story_as_json
+from app.cli.story import print_story
 from app.leads.lines import BadLine, EventLine, read_lines
+from app.queries.timeline import story_as_json
 from app.settings import Settings
 from app.topics import DAY_MS
 

@@ -10,6 +10,7 @@ version elsewhere is none.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from typing import Any, NamedTuple
@@ -18,6 +19,7 @@ from app.queries.filters import FilterFault, Filters, where_log
 from app.queries.rows import Listed, Shown
 
 LISTED = ", ".join(field.name for field in fields(Listed))
+_CURSOR_PART = re.compile(r"-?[0-9]{1,15}")
 _LEAST_BEGIN = 6  # characters of an id
 _SHOWN = ", ".join(field.name for field in fields(Shown))
 _NEWEST_FIRST = "logged_at DESC, log_partition DESC, log_offset DESC, log_index DESC"
@@ -124,7 +126,7 @@ async def _at(client: Any, places: Sequence[_Place], max_execution_s: float | No
 
 def _parameters_of(cursor: str) -> dict[str, int]:
     parts = cursor.split(".")
-    if len(parts) != 4 or not all(part.removeprefix("-").isdecimal() and len(part) < 20 for part in parts):
+    if len(parts) != 4 or not all(map(_CURSOR_PART.fullmatch, parts)):
         raise FilterFault(f"{cursor!r} is no cursor: it comes with the page before")
     return dict(zip(("at_ms", "at_partition", "at_offset", "at_index"), map(int, parts), strict=True))
 

@@ -57,7 +57,8 @@ class ClickHouse:
 class Web:
     """The web role: it keeps no state but two whole tables, which `jobs` follow, and tasks that run on.
 
-    `flows` has each flow config by its id, `states` each postback's state by `app.messages.state.key_of`.
+    `flows` has each flow config by its id, `states` each postback's state by `app.messages.state.key_of`;
+    flows are saved one at a time, under `saving`.
     """
 
     settings: Settings
@@ -76,6 +77,7 @@ class Web:
         self.states: WholeTable[KnownState] = WholeTable(
             self.settings, topics.postback_states.name, known_state
         )
+        self.saving = asyncio.Lock()
         self.tasks: set[asyncio.Task[Any]] = set()
 
     def jobs(self) -> list[Coroutine[Any, Any, None]]:

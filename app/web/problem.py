@@ -13,11 +13,15 @@ CONTENT_TYPE = "application/problem+json"
 
 
 class Wrong(msgspec.Struct, omit_defaults=True):
-    """One thing that is wrong: where it stands (a field's path, "" is the whole), why, and of which item."""
+    """One thing that is wrong: where it stands (a field's path, "" is the whole), why, and of which item.
+
+    `at` is the place in a template, in code points.
+    """
 
     path: str
     reason: str
     index: int | None = None
+    at: int | None = None
 
 
 class ProblemBody(msgspec.Struct, omit_defaults=True, kw_only=True):
@@ -26,7 +30,7 @@ class ProblemBody(msgspec.Struct, omit_defaults=True, kw_only=True):
     title: str
     status: int
     detail: str = ""
-    errors: Sequence[Wrong] = ()
+    errors: list[Wrong] = []
 
 
 class Problem(Exception):
@@ -51,7 +55,7 @@ def answer_to(problem: Problem, path: str) -> web.Response:
     title = title_of(problem.status)
     if path.startswith("/api/"):
         body = msgspec.json.encode(
-            ProblemBody(title=title, status=problem.status, detail=problem.detail, errors=problem.errors)
+            ProblemBody(title=title, status=problem.status, detail=problem.detail, errors=[*problem.errors])
         )
         return web.Response(
             status=problem.status, body=body, content_type=CONTENT_TYPE, headers=problem.headers

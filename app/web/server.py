@@ -7,6 +7,7 @@ need the token of views where there is one.
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Callable
 
 from aiohttp import web
@@ -14,6 +15,7 @@ from prometheus_client import generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 
 from app.web import pages
+from app.web.api import table
 from app.web.context import WEB, Web
 from app.web.gate import TOKENS, for_role, gate, refusals_told, secured
 from app.web.login import login, login_page, logout
@@ -52,6 +54,7 @@ def _add_web(application: web.Application, web_role: Web) -> None:
     application.router.add_get("/login", login_page)
     application.router.add_post("/login", login)
     application.router.add_post("/logout", logout)
+    table.routes(application)
     pages.routes(application)
 
 
@@ -65,9 +68,14 @@ def _probe(missing: list[str]) -> web.Response:
     return web.Response(text="ok\n")
 
 
-async def listen(application: web.Application, host: str, port: int) -> web.AppRunner:
-    """Serve on `host:port`; close with `runner.cleanup()`. Raises `OSError` when the port is taken."""
+async def listen(
+    application: web.Application, host: str, port: int, taken: socket.socket | None = None
+) -> web.AppRunner:
+    """Serve on `host:port`, or on a socket that listens there already; close with `runner.cleanup()`.
+
+    Raises `OSError` when the port is taken.
+    """
     runner = web.AppRunner(application, access_log=None, handle_signals=False)
     await runner.setup()
-    await web.TCPSite(runner, host, port).start()
+    await (web.TCPSite(runner, host, port) if taken is None else web.SockSite(runner, taken)).start()
     return runner

@@ -12,12 +12,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator  # type: ignore[import-untyped]  # it ships no types
 
-from app.cli.schema import schemas, text_of
 from app.flows.config import FlowFault, parse
 from app.leads.events import LeadEvent, decode
 from app.messages.envelope import unpack
 from app.messages.record import LogRecord
 from app.messages.request import Request
+from app.messages.schemas import schemas, text_of
 from app.messages.state import decode_state
 
 FOLDER = Path(__file__).parents[2] / "schemas"

@@ -1,0 +1,285 @@
+"""The HTTP API of a running installation, by the clients that people use: what goes in comes out."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import json
+import re
+import time
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping
+from typing import Any
+from urllib.parse import unquote
+
+import pytest
+from aiohttp import ClientSession, DummyCookieJar
+
+from tests.home import Dev, dev
+from tests.receivers import Receiver, answer
+from tests.shell import Shell
+from tests.web import EDIT, VIEW, bearer
+from tests.workers import until
+
+pytestmark = [pytest.mark.chdb, pytest.mark.slow, pytest.mark.timeout(180)]
+
+Got = tuple[int, Any]
+
+
+class Api:
+    """A client of the API: each call answers status and JSON."""
+
+    def __init__(self, client: ClientSession, token: str) -> None:
+        self.client = client
+        self.token = token
+        self.headers: Mapping[str, str] = {}
+
+    async def __call__(self, method: str, path: str, body: Any = None, **headers: str) -> Got:
+        content = body if body is None or isinstance(body, bytes) else json.dumps(body).encode()
+        data = None if content is None else io.BytesIO(content)
+        told = {**bearer(self.token), **{name.replace("_", "-"): value for name, value in headers.items()}}
+        async with self.client.request(method, path, data=data, headers=told) as got:
+            self.headers = got.headers.copy()
+            text = await got.read()
+            return got.status, json.loads(text) if text else None
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dev]:
+    """One installation for all tests here, with both tokens."""
+    shell = Shell(
+        tmp_path_factory.mktemp("dev"),
+        {
+            "POSTBACKS_ALLOW_NETWORKS": "127.0.0.0/8",
+            "POSTBACKS_TOKEN": EDIT,
+            "POSTBACKS_VIEW_TOKEN": VIEW,
+        },
+    )
+    with dev(shell, "--port", "0") as started:
+        while "is ready" not in started.told():
+            assert started.process.poll() is None, started.told()
+            time.sleep(0.1)
+        yield started
+
+
+@pytest.fixture
+async def client(running: Dev) -> AsyncIterator[ClientSession]:
+    [address] = re.findall(r"pages +(http://\S+?)/ ", running.told())
+    async with ClientSession(address, cookie_jar=DummyCookieJar()) as made:
+        yield made
+
+
+@pytest.fixture
+def api(client: ClientSession) -> Api:
+    return Api(client, EDIT)
+
+
+@pytest.fixture
+def viewer(client: ClientSession) -> Api:
+    return Api(client, VIEW)
+
+
+def _event(lead: str, status: str = "new", flow: str = "F-1", **more: Any) -> dict[str, Any]:
+    return {"event_id": f"{lead}-{status}", "lead_id": lead, "flow_id": flow, "status": status, **more}
+
+
+async def _rows(api: Api, query: str, n: int = 1) -> list[dict[str, Any]]:
+    async def found() -> list[dict[str, Any]]:
+        status, page = await api("GET", f"/api/postbacks?{query}")
+        assert status == 200, page
+        return page["data"] if len(page["data"]) >= n else []
+
+    rows: list[dict[str, Any]] = await until(found, query)
+    return rows
+
+
+async def test_flows_are_saved_with_their_versions_and_what_is_wrong_is_named(api: Api, viewer: Api) -> None:
+    flow = {"flow_id": "F/ü", "postbacks": {"new": "https://t.example/?c={click}&token=s3cr3t-t0ken"}}
+    at = "/api/flows/F%2F%C3%BC"
+    status, saved = await api("PUT", at, flow)
+    assert (status, saved["created"]) == (201, True)
+    assert "secret" in saved["warnings"][0]["text"]
+    etag = api.headers["ETag"]
+    assert etag == f'"{saved["version"]}"'
+
+    status, shown = await api("GET", at)
+    assert (status, shown["config"], api.headers["ETag"]) == (200, flow, etag)
+    status, shown = await viewer("GET", at)
+    assert shown["config"]["postbacks"]["new"] == "https://t.example/?c={click}&token=•••"
+
+    flow["postbacks"]["new"] = "https://t.example/?c={click}"  # type: ignore[index]
+    status, saved = await api("PUT", at, flow, If_Match=etag)
+    assert (status, saved["created"], saved["warnings"]) == (200, False, [])
+    for headers in ({"If_Match": etag}, {"If_None_Match": "*"}, {"If_Match": "nonsense"}):
+        status, problem = await api("PUT", at, flow, **headers)
+        assert (status, problem["title"]) == (412, "Precondition Failed")
+        assert api.headers["ETag"] == f'"{saved["version"]}"'
+    status, problem = await api("DELETE", at, If_Match=etag)
+    assert status == 412
+
+    wrong: list[tuple[Any, str, str]] = [
+        ({**flow, "postbacks": {"new": "https://t/{click|sha265}"}}, "postbacks.new", "sha256"),
+        ({**flow, "postback": {}}, "postback", "postbacks"),
+        ({**flow, "flow_id": "other"}, "flow_id", "other"),
+        (b"{", "", "JSON"),
+    ]
+    for config, path, word in wrong:
+        status, problem = await api("PUT", at, config)
+        [error] = problem["errors"]
+        assert (status, error["path"]) == (422, path)
+        assert word in error["reason"]
+
+    status, listed = await viewer("GET", "/api/flows")
+    [one] = [one for one in listed["data"] if one["flow_id"] == "F/ü"]
+    assert (one["version"], one["postbacks"], one["parked"]) == (saved["version"], ["new"], [])
+    for call in (viewer("PUT", at, flow), viewer("DELETE", at)):
+        assert (await call)[0] == 403
+    assert await api("DELETE", at) == (204, None)
+    assert [(await api(method, at))[0] for method in ("GET", "DELETE")] == [404, 404]
+
+
+async def test_two_who_edit_at_once_do_not_overwrite_each_other(api: Api, client: ClientSession) -> None:
+    flow = {"flow_id": "F-both", "postbacks": {"new": "https://t.example/"}}
+    assert (await api("PUT", "/api/flows/F-both", flow))[0] == 201
+    etag = api.headers["ETag"]
+    edits = [
+        Api(client, EDIT)("PUT", "/api/flows/F-both", {**flow, "name": name}, If_Match=etag) for name in "abc"
+    ]
+    assert sorted(status for status, _ in await asyncio.gather(*edits)) == [200, 412, 412]
+
+
+async def test_events_go_in_one_many_or_as_lines_and_all_or_none(api: Api, viewer: Api) -> None:
+    status, told = await api("POST", "/api/lead-events", _event("A-1"))
+    assert (status, told["accepted"]) == (202, 1)
+    assert told["events"][0].keys() == {"event_id", "lead_id", "partition", "offset"}
+    partition = told["events"][0]["partition"]
+    status, told = await api("POST", "/api/lead-events", [_event("A-1", "approve"), _event("A-2")])
+    assert (status, [one["lead_id"] for one in told["events"]]) == (202, ["A-1", "A-2"])
+    assert told["events"][0]["partition"] == partition
+    lines = b"\n".join(json.dumps(_event(f"A-{n}")).encode() for n in range(3, 6)) + b"\n\n"
+    status, told = await api("POST", "/api/lead-events", lines, Content_Type="application/x-ndjson")
+    assert (status, told["accepted"]) == (202, 3)
+
+    status, problem = await api(
+        "POST", "/api/lead-events", [_event("B-1"), _event("B-2", "aproved"), {"lead_id": "B-3"}]
+    )
+    assert (status, problem["errors"]) == (
+        422,
+        [
+            {"path": "status", "reason": problem["errors"][0]["reason"], "index": 1},
+            {"path": "event_id", "reason": "missing", "index": 2},
+        ],
+    )
+    assert "approve" in problem["errors"][0]["reason"]
+    for body in (b"", b"[]", b"[1]", b"nonsense", b"{}", b"[" * 100, b'{"event_id": "\xff"}'):
+        status, problem = await api("POST", "/api/lead-events", body)
+        assert (status, bool(problem["errors"])) == (422, True), body
+    status, problem = await api("POST", "/api/lead-events", b" " * (8 * 1024 * 1024 + 1))
+    assert (status, problem["title"]) == (413, "Request Entity Too Large")
+    assert (await viewer("POST", "/api/lead-events", _event("A-9")))[0] == 403
+    for lead in ("A-1", "A-5"):
+        await until(_is_there(api, lead), lead)
+    assert (await api("GET", "/api/leads/B-1"))[0] == 404
+
+
+def _is_there(api: Api, lead: str) -> Callable[[], Coroutine[Any, Any, bool]]:
+    async def found() -> bool:
+        return (await api("GET", f"/api/leads/{lead}"))[0] == 200
+
+    return found
+
+
+async def _put(api: Api, flow: dict[str, Any]) -> None:
+    """Save a flow and wait until JOIN has it too, which is within a second."""
+    status, saved = await api("PUT", f"/api/flows/{flow['flow_id']}", flow)
+    assert status == 201
+
+    async def known() -> bool:
+        async with api.client.get("/metrics", headers=bearer(VIEW)) as metrics:
+            [offset] = re.findall(r"^postbacks_flows_offset (\S+)$", await metrics.text(), re.MULTILINE)
+            return float(offset) >= int(saved["version"])
+
+    await until(known, flow["flow_id"])
+
+
+async def test_what_was_sent_is_found_and_viewers_see_no_phone_and_no_email(api: Api, viewer: Api) -> None:
+    phone, email = "+38 (050) 123-45-67", "Olha@Example.com"
+    async with Receiver(answer(200, body=b"thanks, olha@example.com")) as receiver:
+        link = (
+            f"http://127.0.0.1:{receiver.port}/?p={{phone|digits}}&e={{email|lower}}&c={{click}}&n={{event}}"
+        )
+        flow = {"flow_id": "F-log", "postbacks": {"new": link, "approve": f"{link}|POST|phone={{phone}}"}}
+        await _put(api, flow)
+        customer = {"name": "Olha", "phone": phone, "email": email, "comment": f"call {phone}"}
+        events = [_event(f"S-{n}", flow="F-log", customer=customer, click={"id": "c-1"}) for n in range(3)]
+        events.append(_event("S-0", "approve", "F-log", price=12.5, currency="usd"))
+        assert (await api("POST", "/api/lead-events", events))[0] == 202
+        rows = await _rows(api, "flow=F-log", 4)
+
+    assert {row["outcome"] for row in rows} == {"delivered"}
+    assert "p=380501234567&e=olha%40example.com" in rows[0]["url"]
+    [approved] = await _rows(api, "lead=S-0&event=approve")
+    assert (approved["price"], approved["currency"], approved["method"]) == (12.5, "usd", "POST")
+    status, first = await api("GET", "/api/postbacks?flow=F-log&limit=3")
+    status, rest = await api("GET", f"/api/postbacks?flow=F-log&limit=3&before={first['next']}")
+    found = [row["attempt_id"] for row in (*first["data"], *rest["data"])]
+    assert (len(set(found)), rest["next"]) == (4, None)
+    for query, count in {
+        "outcome=delivered&outcome=failed": 4, "outcome=failed": 0, "code=2xx": 4, "code=404": 0,
+        "click=c-1": 4, "host=127.0.0.1": 4, "postback=new": 3, "since=1h": 4, "until=1h": 0, "text=olha": 4,
+        "text=": 4, "utm_source=fb": 0,
+    }.items():  # fmt: skip
+        status, page = await api("GET", f"/api/postbacks?flow=F-log&{query}")
+        assert (status, len(page["data"])) == (200, count), query
+    for query, path in {
+        "flwo=F": "flwo", "outcome=sent": "outcome[0]", "code=abc": "code", "since=soon": "since",
+        "limit=0": "limit", "limit=x": "limit", "before=1.2": "before", "flow=a&flow=b": "flow",
+        "before=9999999999999999999.1.1.1": "before",
+    }.items():  # fmt: skip
+        status, problem = await api("GET", f"/api/postbacks?{query}")
+        assert (status, problem["errors"][0]["path"]) == (422, path), problem
+
+    status, shown = await api("GET", f"/api/postbacks/{approved['request_id']}")
+    [attempt] = shown["rows"]
+    assert (status, attempt["response_body"], "phone=" in attempt["request_body"]) == (
+        200, "thanks, olha@example.com", True,
+    )  # fmt: skip
+    assert (await api("GET", f"/api/postbacks/{approved['request_id'][:8]}"))[0] == 200
+    assert (await api("GET", "/api/postbacks/nothing-of-ours"))[0] == 404
+    status, story = await api("GET", "/api/leads/S-0")
+    assert (story["lead"]["status"], story["lead"]["customer"]["phone"]) == ("approve", phone)
+    assert len(story["events"]) == len(story["rows"]) == 2
+
+    for path in ("/api/postbacks?flow=F-log", f"/api/postbacks/{approved['request_id']}", "/api/leads/S-0"):
+        status, seen = await viewer("GET", path)
+        told = json.dumps(seen, ensure_ascii=False)
+        assert (status, "•••" in told, "Olha" in told or "/?p=" in told) == (200, True, True)
+        assert not re.search(r"501234567|123-45-67|123%2D45|olha(@|%40)example", told, re.IGNORECASE), path
+    status, problem = await viewer("GET", "/api/postbacks?text=50123")
+    assert (status, "POSTBACKS_TOKEN" in problem["detail"]) == (403, True)
+
+    async def counted() -> list[dict[str, Any]]:
+        status, answer = await viewer("GET", "/api/stats?by=flow&by=postback&flow=F-log")
+        assert status == 200
+        groups: list[dict[str, Any]] = answer["data"]
+        return groups if sum(group["delivered"] for group in groups) == 4 else []
+
+    groups = await until(counted, "the statistics")
+    assert groups[0]["group"] == {"flow": "F-log", "postback": "new"}
+    for query in ("by=week", "by=flow&lead=L", "limit=-1"):
+        assert (await api("GET", f"/api/stats?{query}"))[0] == 422
+
+
+async def test_a_preview_shows_the_request_and_what_is_wrong_at_its_place(viewer: Api) -> None:
+    ask = {
+        "template": "https://t.example/?c={click}&k={secret.k}",
+        "event": {"click": {"id": "a b"}},
+        "secrets": {"k": "hidden"},
+    }
+    status, shown = await viewer("POST", "/api/preview", json.dumps(ask, indent=1).encode())
+    assert (status, unquote(shown["url"])) == (200, "https://t.example/?c=a b&k=•••")
+    status, problem = await viewer("POST", "/api/preview", {"template": "https://t.example/{click|sha265}"})
+    [error] = problem["errors"]
+    assert (status, error["path"], error["at"]) == (422, "link", 25)
+    assert "sha256" in error["reason"]
+    for body in (b"", b"{}", {"template": "https://t", "event": 5}, {"template": 5}):
+        assert (await viewer("POST", "/api/preview", body))[0] == 422
