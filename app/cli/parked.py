@@ -18,7 +18,7 @@ from app.cli.clickhouse import clickhouse_failures_told
 from app.cli.ending import confirm, fail, run_async, settings_told
 from app.cli.flows import read_flows
 from app.cli.printing import console, print_json, visible
-from app.cli.rerender import Rerender, parsed, print_differences, rerender_for
+from app.cli.rerender import parsed, print_differences, rerender_for
 from app.kit.clock import now_ms
 from app.kit.secrets import Secrets
 from app.messages.request import Request
@@ -27,6 +27,7 @@ from app.outbound.kept import Kept, release_order
 from app.outbound.policy import overdue
 from app.outbound.release import ParkedPostback, Progress, Release, Released
 from app.outbound.release import discard as discard_kept
+from app.queries.rerender import Rerender
 from app.settings import Settings
 from app.stream.migrate import check_topics
 from app.templates.names import nearest

@@ -13,7 +13,7 @@ from typing import Any, get_args
 from app.cli.clickhouse import MAX_EXECUTION_S, clickhouse_failures_told
 from app.cli.ending import confirm, fail, run_async, settings_told
 from app.cli.printing import console, print_json, visible
-from app.cli.rerender import Rerender, ToRender, print_differences, rerender_for
+from app.cli.rerender import print_differences, rerender_for
 from app.flows.verdict import Then
 from app.join.again import Wanted
 from app.kit.clock import now_ms
@@ -25,6 +25,7 @@ from app.outbound.policy import overdue
 from app.outbound.replay import Original, Replays, numbered
 from app.queries.filters import FilterFault, Filters
 from app.queries.replay import Replayable, find_replayable
+from app.queries.rerender import Rerender, ToRender
 from app.settings import Settings
 from app.stream.migrate import check_topics
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import secrets as randomness
 import sys
 from argparse import Namespace
 from collections.abc import Sequence
@@ -11,7 +10,6 @@ from pathlib import Path
 from typing import Annotated, NoReturn
 
 import typer
-from msgspec import structs
 
 from app.cli.ending import fail, settings_told
 from app.cli.preview import ask_of, told
@@ -21,20 +19,18 @@ from app.flows.decide import Fire, Skip, decide
 from app.flows.delivery import Delivery
 from app.flows.flow import Flow, Postback
 from app.flows.postback import tokens_of
-from app.join.build import Source, Terms, render_request
+from app.join.trial import TRIAL, trial_change, trial_request
 from app.kit.clock import now_ms
 from app.kit.secrets import Secrets
 from app.leads.events import LeadEvent, decode
-from app.leads.fold import Change, occurred_ms, preview_lead
+from app.leads.fold import Change
 from app.leads.malformed import Malformed
 from app.messages.request import Request
 from app.settings import Settings, environment
 from app.templates.fault import TemplateFault
 from app.templates.preview import Ask, Refused, preview
 from app.templates.program import compile_template
-from app.topics import DAY_MS
 
-_TRIAL = "test"  # the ids of what a template by itself has none of
 Pairs = list[str] | None
 
 
@@ -129,15 +125,15 @@ def _of_template(ask: Ask, settings: Settings, secrets: Secrets) -> Request:
     for warning in answer.warnings:
         print(f"postbacks: warning: {warning}", file=sys.stderr)
     made = Postback(
-        _TRIAL,
+        TRIAL,
         (),
         ask.template,
         compile_template(ask.template, ask.headers, omit_empty=ask.omit_empty),
         Delivery(tokens=tokens_of(ask.template)),
         headers=ask.headers,
     )
-    flow = Flow(_TRIAL, _TRIAL, (made,), params=ask.params)
-    change = _change(_event(ask), None)
+    flow = Flow(TRIAL, TRIAL, (made,), params=ask.params)
+    change = trial_change(_event(ask), None, now_ms())
     return _rendered(
         Fire(flow, made, change.status or ("goal" if change.goal else "")), change, settings, secrets
     )
@@ -147,7 +143,7 @@ def _of_flow(
     flow: Flow, event: LeadEvent, wanted: str | None, settings: Settings, secrets: Secrets
 ) -> Request:
     """What the event fires as the first of its lead; unless that is one postback the command ends."""
-    change = _change(event, flow)
+    change = trial_change(event, flow, now_ms())
     decisions = decide(change, {flow.flow_id: flow}.get)
     fires = [fire for fire in decisions if isinstance(fire, Fire) and wanted in (None, fire.postback.id)]
     if not fires:
@@ -174,41 +170,17 @@ def _fail_of_nothing(flow: Flow, wanted: str | None, skips: Sequence[Skip]) -> N
     fail(f"the event fires nothing to send: {'; '.join(reasons)}")
 
 
-def _change(event: LeadEvent, flow: Flow | None) -> Change:
-    """The event as the first of its lead: of a lead of this flow."""
-    lead = preview_lead(event)
-    lead = structs.replace(lead, flow_id=flow.flow_id, lead_id=lead.lead_id or _TRIAL) if flow else lead
-    fires_alone = event.status is None and not event.goal
-    return Change(
-        lead,
-        event,
-        occurred_ms(event, now_ms()),
-        event.status,
-        event.goal or None,
-        price_changed=fires_alone and (lead.price is not None or lead.currency is not None),
-    )
-
-
 def _rendered(fire: Fire, change: Change, settings: Settings, secrets: Secrets) -> Request:
-    now = now_ms()
-    terms = Terms(
-        flow_of={fire.flow.flow_id: fire.flow}.get,
-        secret=secrets,
-        random=lambda: randomness.token_hex(8),
-        late_s=settings.late_s,
-        ttl_ms=settings.lead_ttl_days * DAY_MS,
-        worker=settings.worker,
-    )
     try:
-        return render_request(Source("", 0, 0, now, None, None), change, fire, terms, now)
+        return trial_request(fire, change, settings, secrets, now_ms())
     except TemplateFault as fault:
         fail(f"postback {fire.postback.id} cannot be rendered: {fault.reason}", status=2)
 
 
 def _send(settings: Settings, secrets: Secrets, request: Request, as_json: bool) -> NoReturn:
-    from app.cli import trial
     from app.cli.logs import lines_of
     from app.cli.printing import console, visible
+    from app.outbound import trial
 
     record = asyncio.run(trial.send_once(settings, secrets, request))
     if as_json:

@@ -9,7 +9,6 @@ from typing import Any
 import msgspec
 import pytest
 
-from app.cli.rerender import Rerender
 from app.flows.config import parse
 from app.flows.flow import Flow
 from app.join.build import Source, Terms, join
@@ -20,6 +19,7 @@ from app.log.tables import LEAD_EVENTS
 from app.messages.request import Request
 from app.messages.state import parked_key
 from app.outbound.kept import Kept, Shelf, release_order
+from app.queries.rerender import Rerender
 from app.settings import Settings, load
 from tests.clickhouse import Database
 from tests.log_batches import rows_of
@@ -90,7 +90,13 @@ async def test_all_are_rendered_by_the_flow_of_now_with_their_ids_and_attempts(
     flow = _flow(
         f'https://new.er/|JSON|{{"p":{{price}},"token":"{_TOKEN}"}}', 4, headers={"X-Key": "{secret.k}"}
     )
-    rerender = Rerender(settings, {"F-1": flow}, Secrets({"POSTBACKS_SECRET_k": "sesame"}), clickhouse.client)
+    rerender = Rerender(
+        settings,
+        {"F-1": flow},
+        Secrets({"POSTBACKS_SECRET_k": "sesame"}),
+        clickhouse.client,
+        max_execution_s=60,
+    )
     made = await rerender(kept)
     assert len(made) == 250
     for old, new in zip(kept, made, strict=True):
@@ -114,11 +120,11 @@ async def test_what_cannot_be_rendered_is_named_with_its_reason_and_the_others_a
     events = _events(6)
     await _store(clickhouse, events[:4])
     kept = _kept(events, _flow("https://old.er/?p={price}", 3))
-    made = await Rerender(settings, {"F-1": _flow("https://new.er/", 4)}, Secrets({}), clickhouse.client)(
-        kept
-    )
+    made = await Rerender(
+        settings, {"F-1": _flow("https://new.er/", 4)}, Secrets({}), clickhouse.client, max_execution_s=60
+    )(kept)
     assert [request is not None for request in made] == [True] * 4 + [False] * 2
-    gone = Rerender(settings, {}, Secrets({}), clickhouse.client)
+    gone = Rerender(settings, {}, Secrets({}), clickhouse.client, max_execution_s=60)
     assert await gone(kept) == [None] * 6
     assert {(fault.request_id, fault.lead_id) for fault in gone.faults} == {
         (one.request.request_id, one.lead_id) for one in kept
@@ -131,7 +137,7 @@ async def test_what_the_newest_version_rendered_goes_as_it_is_though_its_events_
 ) -> None:
     flow = _flow("https://old.er/?p={price}&t={random}", 3)
     kept = _kept(_events(3), flow)
-    rerender = Rerender(settings, {"F-1": flow}, Secrets({}), clickhouse.client)
+    rerender = Rerender(settings, {"F-1": flow}, Secrets({}), clickhouse.client, max_execution_s=60)
     made: list[Request | None] = await rerender(kept)
     assert made == [one.request for one in kept]
     assert rerender.differing == 0

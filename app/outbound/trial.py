@@ -1,4 +1,4 @@
-"""Send one request and show what came of it: what `postbacks test-send` does once it knows what to send.
+"""Send one request and show what came of it: what `postbacks test-send` and the editor's test do.
 
 It goes through OUTBOUND's courier, guard and verdict, and is shown as its row would show it: masked and
 capped. There is no row: the log tells what happened to leads.

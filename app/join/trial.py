@@ -1,0 +1,48 @@
+"""One request made to be tried: of an event as the first of its lead, or of a lead as it is."""
+
+from __future__ import annotations
+
+import secrets as randomness
+
+from msgspec import structs
+
+from app.flows.decide import Fire
+from app.flows.flow import Flow
+from app.join.build import Source, Terms, render_request
+from app.kit.secrets import Secrets
+from app.leads.events import LeadEvent
+from app.leads.fold import Change, occurred_ms, preview_lead
+from app.messages.request import Request
+from app.settings import Settings
+from app.topics import DAY_MS
+
+TRIAL = "test"
+"""The ids of what has none of its own."""
+
+
+def trial_change(event: LeadEvent, flow: Flow | None, now_ms: int) -> Change:
+    """The event as the first of its lead: of a lead of this flow."""
+    lead = preview_lead(event)
+    lead = structs.replace(lead, flow_id=flow.flow_id, lead_id=lead.lead_id or TRIAL) if flow else lead
+    fires_alone = event.status is None and not event.goal
+    return Change(
+        lead,
+        event,
+        occurred_ms(event, now_ms),
+        event.status,
+        event.goal or None,
+        price_changed=fires_alone and (lead.price is not None or lead.currency is not None),
+    )
+
+
+def trial_request(fire: Fire, change: Change, settings: Settings, secrets: Secrets, now_ms: int) -> Request:
+    """The request that `fire` makes of the change, whatever was sent before. Raises `TemplateFault`."""
+    terms = Terms(
+        flow_of={fire.flow.flow_id: fire.flow}.get,
+        secret=secrets,
+        random=lambda: randomness.token_hex(8),
+        late_s=settings.late_s,
+        ttl_ms=settings.lead_ttl_days * DAY_MS,
+        worker=settings.worker,
+    )
+    return render_request(Source("", 0, 0, now_ms, None, None), change, fire, terms, now_ms)
