@@ -58,7 +58,7 @@ def decide(change: Change, flow_of: FlowOf) -> list[Decision]:
 
 
 def _served(change: Change, flow_of: FlowOf) -> Iterator[Decision]:
-    own, shared = flow_of(change.lead.flow_id), flow_of(GLOBAL)
+    own = flow_of(change.lead.flow_id)
     if own is not None:
         if not own.enabled:
             yield from _silenced(change, own)
@@ -66,7 +66,7 @@ def _served(change: Change, flow_of: FlowOf) -> Iterator[Decision]:
         yield from _of_flow(change, own)
         if own.flow_id == GLOBAL or _meets_enabled(change, own):
             return
-    what = _what_fires(change)
+    shared, what = flow_of(GLOBAL), _what_fires(change)
     if shared is not None and shared.enabled:
         yield from _of_flow(change, shared)
         if own is None and what and not any(met(postback.on, change) for postback in shared.postbacks):

@@ -7,41 +7,26 @@ never reach the worker. Here the topic is read to the end it had at start before
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator, Mapping
 from typing import Generic, TypeVar
 
 from aiokafka import ConsumerRecord, TopicPartition
 
 from app.settings import Settings
 from app.stream.kafka import new_reader
+from app.stream.latest import Decode, Latest
 
 Value = TypeVar("Value")
-Decode = Callable[[str, bytes, int], "Value | None"]
 
 
-class WholeTable(Mapping[str, Value], Generic[Value]):
-    """The latest value of each key of a one-partition topic.
-
-    `decode(key, value, offset)` returns None for a value that cannot be read, after naming it: such a
-    value is skipped and the key keeps the last good one. A null value deletes the key.
-    """
+class WholeTable(Latest[Value], Generic[Value]):
+    """The latest value of each key of a one-partition topic; `ready` is set when what was in it is read."""
 
     def __init__(self, settings: Settings, topic: str, decode: Decode[Value]) -> None:
+        super().__init__(decode)
         self._settings = settings
         self._tp = TopicPartition(topic, 0)
-        self._decode = decode
-        self._values: dict[str, Value] = {}
         self.offset = -1
         self.ready = asyncio.Event()
-
-    def __getitem__(self, key: str) -> Value:
-        return self._values[key]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._values)
-
-    def __len__(self) -> int:
-        return len(self._values)
 
     async def follow(self) -> None:
         """Read the topic until cancelled. Raises aiokafka's `KafkaError` when Kafka refuses for good."""
@@ -53,6 +38,7 @@ class WholeTable(Mapping[str, Value], Generic[Value]):
             await reader.seek_to_beginning(self._tp)
             while True:
                 if not self.ready.is_set() and await reader.position(self._tp) >= end:
+                    self.is_loaded = True
                     self.ready.set()
                 for records in (await reader.getmany(timeout_ms=200)).values():
                     for record in records:
@@ -62,13 +48,8 @@ class WholeTable(Mapping[str, Value], Generic[Value]):
 
     def _apply(self, record: ConsumerRecord[bytes, bytes]) -> None:
         self.offset = record.offset
-        if record.key is None:
-            return
-        key = record.key.decode("utf-8", "replace")
-        if record.value is None:
-            self._values.pop(key, None)
-        elif (value := self._decode(key, record.value, record.offset)) is not None:
-            self._values[key] = value
+        if record.key is not None:
+            self.put(record.key.decode("utf-8", "replace"), record.value, record.offset)
 
 
 async def read_whole(settings: Settings, topic: str, decode: Decode[Value]) -> dict[str, Value]:

@@ -76,16 +76,19 @@ def scan(template: str) -> Source:
     split = -1
     at = 0
     while at < len(template):
-        char = template[at]
-        if kind == "link" and char == "|" and (found := _split_at(template, at)):
+        stop = _next(template, at, kind)
+        units += template[at:stop]
+        offsets += range(at, stop)
+        at = stop
+        if kind == "link" and (found := _split_at(template, at)):
             text, kind = found
             split = len(units)
             at += len(text)
-            continue
-        macro = _read_macro(template, at, kind) if char == "{" else None
-        units.append(macro or char)
-        offsets.append(at)
-        at += len(macro.text) if macro else 1
+        elif at < len(template):
+            macro = _read_macro(template, at, kind) if template[at] == "{" else None
+            units.append(macro or template[at])
+            offsets.append(at)
+            at += len(macro.text) if macro else 1
     offsets.append(at)
     return Source(template, units, offsets, kind, len(units) if kind == "link" else split)
 
@@ -136,6 +139,14 @@ def _size(text: str, part: Part) -> int:
     except UnicodeEncodeError as fault:
         at = None if part == "header" else fault.start
         raise TemplateFault(part, at, "a lone surrogate is no character") from None
+
+
+def _next(template: str, at: int, kind: Kind) -> int:
+    """Where what may be more than text comes next."""
+    stop = template.find("{", at)
+    stop = len(template) if stop < 0 else stop
+    bar = template.find("|", at, stop) if kind == "link" else -1
+    return stop if bar < 0 else bar
 
 
 def _split_at(template: str, at: int) -> tuple[str, Kind] | None:
