@@ -6,6 +6,7 @@ what may be left out is decided at each rendering over a plan made here: nothing
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -16,7 +17,7 @@ from app.templates.jsonscan import Container, Node, Scalar
 from app.templates.ops import Emit, Omitting, Op, OpList, Piece, Pool, bind, emit, is_moody, omittable
 from app.templates.scan import Macro, Unit
 from app.templates.text import Slot
-from app.templates.units import is_macros_alone
+from app.templates.units import is_macros_alone, runs
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,16 +50,17 @@ def compile_written(units: Sequence[Unit], place: JsonPlace) -> list[Op]:
     Raises `TemplateFault`.
     """
     ops = OpList()
-    in_string = escaped = False
-    for unit in units:
-        if isinstance(unit, Macro):
-            ops.add(place.hole(unit, in_string))
+    in_string = False
+    for run in runs(units, 0, len(units)):
+        if isinstance(run, Macro):
+            ops.add(place.hole(run, in_string))
             continue
-        ops.add(place.text(unit))
-        if unit == '"' and not escaped:
-            in_string = not in_string
-        escaped = unit == "\\" and not escaped
+        ops.add(place.text(run))
+        in_string ^= _escape.sub("", run).count('"') % 2 == 1
     return ops.ops
+
+
+_escape = re.compile(r"\\.", re.DOTALL)  # no macro stands right after a backslash
 
 
 def compile_omitting(units: Sequence[Unit], node: Node, place: JsonPlace) -> list[Op]:

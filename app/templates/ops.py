@@ -47,14 +47,16 @@ Bound = tuple[tuple[int, ...] | Emit, ...]
 def bind(ops: Iterable[Op], pool: Pool) -> Bound:
     """Bind a row to a pool."""
     made: list[tuple[int, ...] | Emit] = []
+    together: list[int] = []
     for op in ops:
-        if not isinstance(op, str | Slot | Hole):
-            made.append(op.bind(pool))
-        elif made and isinstance(last := made[-1], tuple):
-            made[-1] = (*last, pool.index(op))
-        else:
-            made.append((pool.index(op),))
-    return tuple(made)
+        if isinstance(op, str | Slot | Hole):
+            together.append(pool.index(op))
+            continue
+        if together:
+            made.append(tuple(together))
+            together = []
+        made.append(op.bind(pool))
+    return (*made, tuple(together)) if together else tuple(made)
 
 
 def emit(bound: Bound, raw: Sequence[str], pool: Sequence[Piece], out: list[int]) -> bool:

@@ -7,6 +7,7 @@ grammars of links, forms and JSON read units without ever mistaking a macro for 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal
 
 from app.templates.arguments import fields
@@ -61,6 +62,7 @@ class Source:
         return self.split
 
 
+@lru_cache(maxsize=8)
 def scan(template: str) -> Source:
     """Find a template's macros and split it into link and body.
 
