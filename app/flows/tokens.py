@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable, Mapping
+from functools import lru_cache
 from urllib.parse import unquote, unquote_plus
 
 from app.kit.hiding import MASK
@@ -33,6 +34,7 @@ _keyed_id = re.compile(r"[0-9]+-[0-9a-f]{16,}")
 _long_id = re.compile(r"(?=[^A-Za-z]*[A-Za-z])(?=[^0-9]*[0-9])[A-Za-z0-9_-]{24,}")
 
 
+@lru_cache(maxsize=1024)
 def is_token_header(name: str) -> bool:
     """Whether a header by its name carries a token."""
     name = name.lower()
@@ -78,17 +80,17 @@ def literal_tokens(template: str) -> list[tuple[int, str]]:
 
 def mask_link(link: str, only: Collection[str] | None = None) -> str:
     """The link with its tokens masked; with `only`, those of them that hold one of these texts."""
-    return _masked(link, find_tokens(link), only)
+    return link if only is not None and not only else _masked(link, find_tokens(link), only)
 
 
 def mask_form(body: str, only: Collection[str] | None = None) -> str:
     """The form body with its tokens masked, `only` likewise."""
-    return _masked(body, find_form_tokens(body), only)
+    return body if only is not None and not only else _masked(body, find_form_tokens(body), only)
 
 
 def mask_json(body: str, only: Collection[str] | None = None) -> str:
     """The JSON body with its tokens masked, `only` likewise."""
-    return _masked(body, find_json_tokens(body), only)
+    return body if only is not None and not only else _masked(body, find_json_tokens(body), only)
 
 
 def mask_headers(headers: Mapping[str, str]) -> dict[str, str]:

@@ -10,13 +10,16 @@ from __future__ import annotations
 
 import re
 from base64 import b64encode, urlsafe_b64encode
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import lru_cache
+
+import re2
 
 MASK = "•••"
 
 _SHORTEST_CODED = 8  # bytes; what is shorter would be found in much that is not it
 _SHORTEST_REST = 4
+_FEW_RUNS = 32  # beyond, one automaton looks for all of them faster than each is looked for
 _LONGEST_PIECE = 64  # characters
 _LONGEST_WAY = 18  # characters that one may be written in: four bytes, each percent-encoded, with a rest
 _cut_escape = re.compile(r"[\\%&].{0,11}\Z", re.DOTALL)  # what is left of an escape that was cut in two
@@ -41,6 +44,18 @@ def hide(text: str, forms: Iterable[str]) -> str:
             shown += [text[at:start], MASK]
         at = max(at, end)
     return "".join([*shown, text[at:]])
+
+
+@lru_cache(maxsize=1024)
+def looks_for(values: frozenset[str]) -> Callable[[str], bool]:
+    """What says of a text whether any of the values may be in it in any form: if not, it is not."""
+    runs = frozenset(_finder(form)[0] for form in to_hide(values))
+    if "" in runs:
+        return bool
+    if len(runs) <= _FEW_RUNS:
+        return lambda text: any(map(text.__contains__, runs))
+    written = re2.compile("|".join(runs))
+    return lambda text: written.search(text.encode("utf-8", "surrogatepass")) is not None
 
 
 def _spans(text: str, forms: Iterable[str]) -> Iterator[tuple[int, int]]:

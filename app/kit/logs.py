@@ -101,3 +101,8 @@ def logger() -> structlog.stdlib.BoundLogger:
     """The product's own logger; bind request, lead and flow to it."""
     bound: structlog.stdlib.BoundLogger = structlog.stdlib.get_logger("postbacks")
     return bound
+
+
+def tells_all() -> bool:
+    """Whether our entries of level debug are written: asked where one would be made for each request."""
+    return logging.getLogger("postbacks").isEnabledFor(logging.DEBUG)

@@ -12,15 +12,17 @@ import asyncio
 import secrets as randomness
 from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import msgspec
 from aiokafka import AIOKafkaProducer
+from prometheus_client import Counter
 
 from app.kit.alarm_lines import AlarmLines
 from app.kit.alarms import Alarm
 from app.kit.clock import now_ms, steady_ms
-from app.kit.logs import logger
+from app.kit.logs import logger, tells_all
 from app.kit.metrics import ABANDONED, ATTEMPTS, DROPPED, EXHAUSTED, SEND_S, SKIPPED, UNFINISHED
 from app.kit.points import reach
 from app.kit.secrets import Secrets
@@ -90,6 +92,7 @@ class Outbound:
         self._settings = settings
         self._producer = producer
         self._intake = Intake(app, _WINDOW)
+        UNFINISHED.labels(self.name).set_function(self._intake.open_values)
         self._watch = Watch()
         self._alarms = AlarmLines()
         self._gate: Gate[Item] = Gate(settings, self._start, self._handle, self._put_off, self._watch.circuit)
@@ -162,7 +165,6 @@ class Outbound:
             for taken in batch:
                 self._accept(taken)
             self._gate.decide()
-            UNFINISHED.labels(self.name).set(self._intake.open_values())
 
     async def _few(self) -> None:
         """Wait while too much is on its way: what arrives meanwhile waits in Kafka."""
@@ -248,7 +250,6 @@ class Outbound:
             report = await self._once(job.item)
         finally:
             self._gate.done(job, report)
-            UNFINISHED.labels(self.name).set(self._intake.open_values())
 
     async def _once(self, item: Item) -> Report:
         """Attempt a request, unless this attempt has its row; returns what that says of its host."""
@@ -392,7 +393,7 @@ class Outbound:
         if (memory := self._memories.get(item.taken.partition)) is not None:
             made = Attempted(row.request_id, row.replay, row.attempt, row.outcome)
             memory.remember(made, row.logged_at)
-        ATTEMPTS.labels(row.outcome).inc()
+        _attempts(row.outcome).inc()
         self._watch.wrote(row, report.kind, steady_ms())
         _tell(row)
         self._intake.finish(item.taken)
@@ -413,6 +414,11 @@ class Outbound:
         self._quiescing = self.app.leaving
 
 
+@lru_cache
+def _attempts(outcome: Outcome) -> Counter:
+    return ATTEMPTS.labels(outcome)
+
+
 def _key(request: Request) -> bytes:
     return request.origin.lead_id.encode()
 
@@ -424,7 +430,10 @@ def _attempted(request: Request) -> Request:
 
 def _tell(row: LogRecord) -> None:
     """One line an attempt; what was delivered only at level debug."""
-    tell = logger().debug if row.outcome == "delivered" else logger().info
+    is_good = row.outcome == "delivered"
+    if is_good and not tells_all():
+        return
+    tell = logger().debug if is_good else logger().info
     tell(
         "attempt",
         outcome=row.outcome,

@@ -6,7 +6,8 @@ cannot differ. What goes into a log line is taken from the row, never from the r
 
 from __future__ import annotations
 
-import msgspec
+from functools import lru_cache
+from typing import Any
 
 from app.kit.secrets import Secrets
 from app.messages.record import Address, LogRecord, Outcome, unsent_id
@@ -40,42 +41,52 @@ class Rows:
         ended_ms: int,
     ) -> LogRecord:
         """The row of the send that followed `request.attempts` earlier ones (times: Unix milliseconds)."""
-        hiding = Hiding(request, self._secrets)
         answer = outcome if isinstance(outcome, Answer) else outcome.answer
-        record = msgspec.structs.replace(
-            self._record(request, source, _outcome(step), ended_ms),
-            attempt_id=attempt_id,
-            attempt=request.attempts + 1,
-            attempts=request.attempts + 1,
-            reason=_reason(step.reason, answer, hiding),
-            verdict=judgement.verdict,
-            rule=judgement.rule,
-            error="" if isinstance(outcome, Answer) else hiding.text(outcome.text),
-            duration_ms=round(outcome.duration_ms, 3),
-            queued_ms=float(max(0, started_ms - request.origin.requested_at)),
-            next_attempt_at=step.at_ms if isinstance(step, RetryAt) else None,
-        )
-        return record if answer is None else _with_answer(record, answer, hiding)
+        error = "" if isinstance(outcome, Answer) else outcome.text
+        body = "" if answer is None else _text(answer.body)
+        came = [step.reason, error, body]
+        for header in () if answer is None else answer.headers:
+            came += header
+        hiding = Hiding(request, self._secrets, "\n".join(came))
+        told: dict[str, Any] = {
+            "attempt_id": attempt_id,
+            "attempt": request.attempts + 1,
+            "attempts": request.attempts + 1,
+            "reason": _reason(step.reason, answer, hiding),
+            "verdict": judgement.verdict,
+            "rule": judgement.rule,
+            "error": hiding.text(error),
+            "duration_ms": round(outcome.duration_ms, 3),
+            "queued_ms": float(max(0, started_ms - request.origin.requested_at)),
+            "next_attempt_at": step.at_ms if isinstance(step, RetryAt) else None,
+        }
+        if answer is not None:
+            told["response_status"] = answer.status
+            told["response_headers"] = _capped(hiding.headers(_joined(answer.headers)))
+            shown_body = hiding.text(body) if answer.complete else hiding.cut_text(body)
+            told["response_body"] = cap(shown_body, STORED_BYTES)
+        return self._record(request, source, _outcome(step), ended_ms, told)
 
     def unsent(
         self, request: Request, source: Address, outcome: Outcome, reason: str, *, now_ms: int
     ) -> LogRecord:
         """The row of a request that is not sent: overdue, a dry run, parked."""
         postback_id, attempts = request.origin.postback_id, request.attempts
-        return msgspec.structs.replace(
-            self._record(request, source, outcome, now_ms),
-            attempt_id=unsent_id(self._topic, source, postback_id, request.replay, attempts, outcome),
-            attempts=attempts,
-            reason=reason,
-        )
+        told = {
+            "attempt_id": unsent_id(self._topic, source, postback_id, request.replay, attempts, outcome),
+            "attempts": attempts,
+            "reason": reason,
+        }
+        return self._record(request, source, outcome, now_ms, told)
 
-    def _record(self, request: Request, source: Address, outcome: Outcome, now_ms: int) -> LogRecord:
+    def _record(
+        self, request: Request, source: Address, outcome: Outcome, now_ms: int, told: dict[str, Any]
+    ) -> LogRecord:
         origin, seen = request.origin, shown(request)
         return LogRecord(
             logged_at=now_ms,
             requested_at=origin.requested_at,
             outcome=outcome,
-            attempt_id="",
             source=source,
             source_topic=self._topic,
             request_id=request.request_id,
@@ -99,6 +110,7 @@ class Rows:
             request_headers=_capped(seen.headers),
             request_body=cap(seen.body, STORED_BYTES),
             worker=self._worker,
+            **told,
         )
 
 
@@ -110,16 +122,9 @@ def cap(text: str, limit_bytes: int) -> str:
     return text if len(encoded) <= limit_bytes else encoded[:limit_bytes].decode("utf-8", "ignore")
 
 
-def _with_answer(record: LogRecord, answer: Answer, hiding: Hiding) -> LogRecord:
-    # Without the zeros of UTF-16, between which a secret would not be found.
-    body = answer.body.decode("utf-8", "replace").replace("\0", "")
-    body = hiding.text(body) if answer.complete else hiding.cut_text(body)
-    return msgspec.structs.replace(
-        record,
-        response_status=answer.status,
-        response_headers=_capped(hiding.headers(_joined(answer.headers))),
-        response_body=cap(body, STORED_BYTES),
-    )
+def _text(body: bytes) -> str:
+    """A body without the zeros of UTF-16, between which a secret would not be found."""
+    return body.decode("utf-8", "replace").replace("\0", "")
 
 
 def _outcome(step: Step) -> Outcome:
@@ -133,14 +138,16 @@ def _outcome(step: Step) -> Outcome:
 
 
 def _reason(reason: str, answer: Answer | None, hiding: Hiding) -> str:
-    location = answer.header("Location") if answer is not None else None
-    if location:
+    is_plain = answer is None or reason == f"status {answer.status}"
+    if not is_plain and (location := answer.header("Location")):
         reason = reason.replace(location, hiding.link(location))
     return cap(hiding.text(reason), MAX_REASON_BYTES)
 
 
 def _joined(headers: tuple[tuple[str, str], ...]) -> dict[str, str]:
     """Headers by name, as first written; values of one name joined with `, ` (RFC 9110, 5.2)."""
+    if _are_distinct(tuple([name for name, _ in headers])):
+        return dict(headers)
     names: dict[str, str] = {}
     found: dict[str, str] = {}
     for name, value in headers:
@@ -149,8 +156,15 @@ def _joined(headers: tuple[tuple[str, str], ...]) -> dict[str, str]:
     return found
 
 
+@lru_cache(maxsize=1024)
+def _are_distinct(names: tuple[str, ...]) -> bool:
+    return len({name.lower() for name in names}) == len(names)
+
+
 def _capped(headers: dict[str, str]) -> dict[str, str]:
     """The headers that fit into what is stored, the last one cut."""
+    if sum(map(len, headers)) + sum(map(len, headers.values())) < STORED_BYTES // 4:
+        return headers
     left = STORED_BYTES
     kept = {}
     for name, value in headers.items():

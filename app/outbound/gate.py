@@ -51,6 +51,10 @@ class Gate(Generic[T]):
         self._share = 0.0
         self._named: set[str] = set()
         self._timer: asyncio.TimerHandle | None = None
+        self._timer_ms = 0
+        IN_FLIGHT.set_function(lambda: self._hosts.in_flight)
+        WAITING.set_function(lambda: self._hosts.waiting)
+        OPEN_CIRCUITS.set_function(lambda: self._hosts.open_circuits)
 
     def offer(self, item: T, request: Request) -> None:
         """Take a request in; `decide` follows."""
@@ -86,20 +90,21 @@ class Gate(Generic[T]):
         for change in self._hosts.changes():
             self._on_circuit(change, at_ms)
             self._tell(change)
-        IN_FLIGHT.set(self._hosts.in_flight)
-        WAITING.set(self._hosts.waiting)
-        OPEN_CIRCUITS.set(self._hosts.open_circuits)
-        self._set_timer()
-
-    def _set_timer(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
         if (next_ms := self._hosts.next_ms) is not None:
-            wait_s = max(1, next_ms - steady_ms()) / 1000
-            self._timer = asyncio.get_running_loop().call_later(wait_s, self._start_deciding)
+            self._look_at(next_ms)
+
+    def _look_at(self, next_ms: int) -> None:
+        """Look again at this time, or before: a timer for an earlier time stays and sets the next one."""
+        if self._timer is not None:
+            if self._timer_ms <= next_ms:
+                return
+            self._timer.cancel()
+        wait_s = max(1, next_ms - steady_ms()) / 1000
+        self._timer_ms = next_ms
+        self._timer = asyncio.get_running_loop().call_later(wait_s, self._start_deciding)
 
     def _start_deciding(self) -> None:
+        self._timer = None
         self._start(self._decide_again())
 
     async def _decide_again(self) -> None:

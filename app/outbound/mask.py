@@ -24,7 +24,7 @@ from app.flows.tokens import (
     mask_json,
     mask_link,
 )
-from app.kit.hiding import MASK, hide, hide_cut, to_hide
+from app.kit.hiding import MASK, hide, hide_cut, looks_for, to_hide
 from app.kit.secrets import Secrets
 from app.kit.signing import ID_HEADER, SIGNATURE_HEADER, parts_of
 from app.messages.request import Request
@@ -50,28 +50,39 @@ def shown(request: Request) -> Shown:
     The headers that are written at sending are told as far as they are the same at every attempt.
     """
     link, body = _open(request.link), _open(request.body or "")
-    headers = {name: _open(text) for name, text in request.headers.items()}
+    headers = _open_all(request.headers)
     if not request.delivery.mask:
         return Shown(link, headers | _added(request), body)
     only = request.delivery.tokens
-    mask_body = mask_json if _is_json(headers) else mask_form
-    headers = mask_headers(headers) | _added(request)
-    return Shown(mask_link(link, only), headers, mask_body(body, only) if body else "")
+    if body:
+        body = (mask_json if _is_json(headers) else mask_form)(body, only)
+    return Shown(mask_link(link, only), mask_headers(headers) | _added(request), body)
 
 
 class Hiding:
-    """Hides in what came back whatever the request must not show. Made once for each answer."""
+    """Hides in what came back whatever the request must not show. Made once for each answer.
 
-    def __init__(self, request: Request, secrets: Secrets) -> None:
+    `came` is all the text that will be asked about, if that is known: mostly there is nothing to hide in it,
+    and one look says so.
+    """
+
+    def __init__(self, request: Request, secrets: Secrets, came: str | None = None) -> None:
         self._masks_tokens = request.delivery.mask
-        values = {*secrets.known(), *_filtered(request, secrets), *_keys(request, secrets)}
+        self._known = secrets.known()
+        own = {*_filtered(request, secrets), *_keys(request, secrets)}
         if self._masks_tokens:
-            values.update(_tokens(request))
-        self._forms = to_hide(frozenset(values))
+            own.update(_tokens(request))
+        self._own = frozenset(own)
+        finders = looks_for(self._known), looks_for(self._own)
+        self._is_clean = came is not None and not any(finds(came) for finds in finders)
+
+    @property
+    def _forms(self) -> tuple[str, ...]:
+        return to_hide(self._known | self._own)
 
     def text(self, text: str) -> str:
         """The text without any of them."""
-        return hide(text, self._forms)
+        return text if self._is_clean else hide(text, self._forms)
 
     def cut_text(self, text: str) -> str:
         """The same for a text that was cut off: what may be the first half of one goes as well."""
@@ -84,11 +95,12 @@ class Hiding:
 
     def headers(self, headers: Mapping[str, str]) -> dict[str, str]:
         """An answer's headers."""
-        found = {
-            self.text(name): self.link(value) if name.lower() in _LINK_HEADERS else self.text(value)
-            for name, value in headers.items()
-        }
-        return mask_headers(found) if self._masks_tokens else found
+        found = {}
+        for name, value in headers.items():
+            shown = self.link(value) if name.lower() in _LINK_HEADERS else self.text(value)
+            name = self.text(name)
+            found[name] = MASK if self._masks_tokens and is_token_header(name) else shown
+        return found
 
 
 def _added(request: Request) -> dict[str, str]:
@@ -104,6 +116,10 @@ def _open(text: Text) -> str:
     if isinstance(text, str):
         return text
     return "".join([piece if isinstance(piece, str) else MASK for piece in text])
+
+
+def _open_all(headers: Mapping[str, Text]) -> dict[str, str]:
+    return {name: _open(text) for name, text in headers.items()}
 
 
 def _is_json(headers: Mapping[str, str]) -> bool:
@@ -146,7 +162,7 @@ def _tokens(request: Request) -> Iterator[str]:
 
 def _written(request: Request) -> list[str]:
     link, body = _open(request.link), _open(request.body or "")
-    headers = {name: _open(text) for name, text in request.headers.items()}
+    headers = _open_all(request.headers)
     find_in_body = find_json_tokens if _is_json(headers) else find_form_tokens
     found = [link[start:end] for start, end in find_tokens(link)]
     return found + [body[start:end] for start, end in find_in_body(body)]

@@ -68,6 +68,10 @@ class Highest:
     def __len__(self) -> int:
         return len(self._young.keys() | self._old.keys())
 
+    def is_empty(self) -> bool:
+        """Whether no key was told lately."""
+        return not self._young and not self._old
+
     def tell(self, key: bytes, number: int, now_ms: int) -> None:
         """Raise a key to a number."""
         if len(self._young) >= self._most // 2 or now_ms - self._since_ms >= KEPT_MS:
@@ -109,9 +113,12 @@ class Memory:
     def knows(self, request: Request, now_ms: int) -> bool:
         """Whether what would come now was done: the attempt, a later one, a delivery, or a put-off."""
         attempts, put_offs = request.attempts, request.put_offs
-        return self._attempts.reaches(
-            _key(request.request_id, request.replay), attempts + 1, now_ms
-        ) or self._put_offs.reaches(_key(request.request_id, request.replay, attempts), put_offs + 1, now_ms)
+        if self._attempts.reaches(_key(request.request_id, request.replay), attempts + 1, now_ms):
+            return True
+        if self._put_offs.is_empty():
+            return False
+        key = _key(request.request_id, request.replay, attempts)
+        return self._put_offs.reaches(key, put_offs + 1, now_ms)
 
     def is_delivered(self, request: Request, now_ms: int) -> bool:
         """Whether a row says that it was delivered, at any attempt."""

@@ -115,10 +115,10 @@ def _is_wanted(rule: Verdict, value: Any) -> bool:
 
 def _by_table(answer: Answer, now_ms: int) -> Judgement:
     status = answer.status
+    if 200 <= status < 300:
+        return _ok(status)
     said = f"status {status}"
     wait_ms = retry_after_ms(answer.header("Retry-After"), now_ms)
-    if 200 <= status < 300:
-        return Judgement("ok", "default: 2xx", said)
     if status == 429 or (status == 503 and wait_ms is not None):
         asked = "" if wait_ms is None else f", asked to wait {wait_ms / 1000:g} s"
         return Judgement("throttle", f"default: {status}", said + asked, wait_ms)
@@ -132,6 +132,11 @@ def _by_table(answer: Answer, now_ms: int) -> Judgement:
         return Judgement("final", "default: 4xx", said)
     rule = "default: 5xx" if 500 <= status < 600 else "default: unknown status"
     return Judgement("retry", rule, said)
+
+
+@lru_cache
+def _ok(status: int) -> Judgement:
+    return Judgement("ok", "default: 2xx", f"status {status}")
 
 
 def _redirect(answer: Answer) -> str:

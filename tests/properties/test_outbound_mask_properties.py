@@ -15,6 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.flows.verdict import Verdict
+from app.kit.hiding import hide, looks_for, to_hide
 from app.kit.secrets import Secrets
 from app.messages.record import Address
 from app.messages.request import Delivery
@@ -120,3 +121,19 @@ def test_no_secret_comes_back_in_base64_hex_gzip_or_inside_another(
         decided = (value, _in_hex(value), quote(value), _in_base64(value)[: len(value) * 8 // 6])
         assert not any(form in text for form in decided for text in shown)
     assert all("•••" in text for text in shown)
+
+
+_values = st.frozensets(st.text("aB1 /é", min_size=1, max_size=12), max_size=4)
+
+
+@given(_values, _written, st.text("aB1 /é%0", max_size=30), st.booleans())
+def test_where_one_look_finds_nothing_there_is_nothing_to_hide(
+    values: frozenset[str], written: Callable[[str], str], around: str, many: bool
+) -> None:
+    if many:  # then another way of looking is taken
+        values |= {f"value {number:04d} of many" for number in range(100)}
+    texts = [around, *(around + written(value) + around for value in values)]
+    texts += [_in_base64(f"{around}{value}") for value in values]
+    for text in texts:
+        if not looks_for(values)(text):
+            assert hide(text, to_hide(values)) == text
