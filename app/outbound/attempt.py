@@ -138,9 +138,9 @@ def _outcome(step: Step) -> Outcome:
 
 
 def _reason(reason: str, answer: Answer | None, hiding: Hiding) -> str:
-    is_plain = answer is None or reason == f"status {answer.status}"
-    if not is_plain and (location := answer.header("Location")):
-        reason = reason.replace(location, hiding.link(location))
+    if answer is not None and reason != f"status {answer.status}":
+        location = answer.header("Location")
+        reason = reason.replace(location, hiding.link(location)) if location else reason
     return cap(hiding.text(reason), MAX_REASON_BYTES)
 
 
