@@ -35,7 +35,6 @@ from app.stream.kafka import new_producer
 from app.stream.migrate import check_topics
 from app.stream.watchdog import Reading, Watchdog
 from app.web.context import Web
-from app.web.inbound import read_inbound
 from app.web.origin import is_loopback
 from app.web.server import listen, new_server
 from app.web.who import Tokens
@@ -127,7 +126,7 @@ async def _listening(
 
 
 class Work:
-    """The roles of one process; made within its event loop. Raises `StartFault` and `SettingsFault`."""
+    """The roles of one process; made within its event loop. Raises `StartFault`."""
 
     def __init__(self, settings: Settings, names: Sequence[str], secrets: Secrets) -> None:
         self._settings = settings
@@ -135,9 +134,7 @@ class Work:
         self._secrets = secrets
         self._tokens = tokens_of(settings)
         self._producer = new_producer(settings)
-        inbound = read_inbound(settings.inbound)
-        self._hidden = settings.passwords | inbound.tokens
-        self._web = Web(settings, self._tokens, self._producer, secrets, inbound) if "web" in names else None
+        self._web = Web(settings, self._tokens, self._producer, secrets) if "web" in names else None
         self._roles: list[Role] = []
         self._jobs: list[asyncio.Task[Any]] = []
 
@@ -164,7 +161,7 @@ class Work:
 
         Raises `StartFault` and `KafkaError` when the start fails, `StopFault` when the stop does.
         """
-        hide_in_logs(lambda: self._secrets.known() | self._hidden)
+        hide_in_logs(lambda: self._secrets.known() | self._settings.passwords)
         async with AsyncExitStack() as stack:
             await self._producer.start()
             stack.push_async_callback(_within, _LEAVE_S, self._producer.stop)

@@ -23,6 +23,7 @@ def how_to_look_closer(
     return [
         f"{begin} in another terminal, in this folder:",
         *_commands(compared, home, command, once),
+        *([] if once else [f"In a browser: {_page(home)}"]),
         f"The flows are in {flows}: edit one while it runs, and it is live within a second. "
         f"The log is {flows.parent / 'log'}.",
         *([] if once else ["It goes on running until Ctrl-C."]),
@@ -44,3 +45,7 @@ def _commands(compared: Compared, home: Settings, command: str, once: bool) -> l
         found.append(f"  curl http://{home.web_host}:{home.web_port}/metrics")
         found.append(f"  curl '{server}/?database={database_of(home.clickhouse)}' -d '{_SQL}'")
     return found
+
+
+def _page(home: Settings) -> str:
+    return f"http://{home.web_host}:{home.web_port}/logs/outgoing-postbacks"

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from app.flows.decide import Fire
-from app.join.build import Source, Terms, render_request
+from app.join.build import Source, Terms, fingerprint_of, render_request
 from app.leads.events import LeadEvent, decode
 from app.leads.fold import Change, fold
 from app.leads.lead import Lead
@@ -54,17 +54,30 @@ def render_again(told: Wanted, events: Iterable[Source], terms: Terms, now_ms: i
     `events` are the records of its partition that may be its lead's, in order; other leads' are passed over.
     Raises `CannotRender`.
     """
+    source, change, fire = _found(told, events, terms)
+    try:
+        return render_request(source, change, fire, terms, now_ms)
+    except TemplateFault as fault:
+        raise CannotRender(f"cannot be rendered: {fault.reason}") from None
+
+
+def fingerprint_again(told: Wanted, events: Iterable[Source], terms: Terms, now_ms: int) -> str:
+    """The fingerprint, in hex, that the request has when it is rendered so. Raises `CannotRender`."""
+    source, change, fire = _found(told, events, terms)
+    try:
+        return fingerprint_of(source, change, fire, terms, now_ms)
+    except TemplateFault as fault:
+        raise CannotRender(f"cannot be rendered: {fault.reason}") from None
+
+
+def _found(told: Wanted, events: Iterable[Source], terms: Terms) -> tuple[Source, Change, Fire]:
     flow = terms.flow_of(told.flow_id)
     if flow is None:
         raise CannotRender(f"there is no flow {told.flow_id} any more")
     postback = next((one for one in flow.postbacks if one.id == told.postback_id), None)
     if postback is None:
         raise CannotRender(f"flow {told.flow_id} has no postback {told.postback_id} any more")
-    source, change = _change(told, events, terms)
-    try:
-        return render_request(source, change, Fire(flow, postback, told.event), terms, now_ms)
-    except TemplateFault as fault:
-        raise CannotRender(f"cannot be rendered: {fault.reason}") from None
+    return *_change(told, events, terms), Fire(flow, postback, told.event)
 
 
 def _change(told: Wanted, events: Iterable[Source], terms: Terms) -> tuple[Source, Change]:

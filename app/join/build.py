@@ -134,6 +134,12 @@ def render_request(source: Source, change: Change, fire: Fire, terms: Terms, now
     return _request(firing, fire, _rendered(firing, fire, identity), identity)
 
 
+def fingerprint_of(source: Source, change: Change, fire: Fire, terms: Terms, now_ms: int) -> str:
+    """The fingerprint, in hex, of the request that `fire` makes of a change. Raises `TemplateFault`."""
+    firing = _Firing(source, change, terms, now_ms, Effects("folded"))
+    return _rendered(firing, fire, "").fingerprint.hex()
+
+
 def _rendered(firing: _Firing, fire: Fire, identity: str) -> Rendered:
     rendered = fire.postback.program.render(_facts(firing, fire, identity))
     _check_headers(rendered)

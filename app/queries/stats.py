@@ -49,13 +49,18 @@ async def stats(
     newest = [f"names[{at}] DESC" for at, name in enumerate(by, 1) if name in ("hour", "day")]
     sql = (
         f"SELECT CAST([{names}], 'Array(String)') AS names, {_COUNTS}, {_QUANTILES} "  # noqa: S608 - fixed pieces
-        f"FROM postback_stats {where.sql} GROUP BY names "
+        f"FROM {_table(by, filters)} {where.sql} GROUP BY names "
         f"ORDER BY {', '.join([*newest, 'sum(rows) DESC', 'names'])} LIMIT {{limit:UInt32}}"
     )
     result = await client.query(
         sql, parameters={**where.parameters, "limit": limit}, settings=settings_of(max_execution_s)
     )
     return [_counted(tuple(by), row) for row in result.result_rows]
+
+
+def _table(by: Sequence[str], filters: Filters) -> str:
+    """Where to count: by tags, or in the table without them, which is far smaller."""
+    return "postback_stats" if filters.tags or set(by) & set(TAGS) else "postback_totals"
 
 
 def _counted(by: tuple[str, ...], row: Sequence[Any]) -> Counted:
@@ -66,5 +71,6 @@ def _counted(by: tuple[str, ...], row: Sequence[Any]) -> Counted:
 
 async def refresh(client: Any) -> None:
     """Count what is new now, and wait until it is counted."""
-    await client.command("SYSTEM REFRESH VIEW postback_stats_refresh")
-    await client.command("SYSTEM WAIT VIEW postback_stats_refresh")
+    for view in ("postback_stats_refresh", "postback_totals_refresh"):
+        await client.command(f"SYSTEM REFRESH VIEW {view}")
+        await client.command(f"SYSTEM WAIT VIEW {view}")

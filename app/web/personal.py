@@ -1,8 +1,6 @@
 """What viewers do not see: leads' phone numbers and e-mail addresses, wherever a row shows them. Pure.
 
-The values are those that the lead's own events told; they are looked for in every way in which programs
-write them (`app.kit.hiding`), a phone number also by its last nine digits, which any way of writing its
-country keeps. A digest of one is not hidden: it names nobody.
+They are those that the lead's own events told, and what looks like one (`app.web.private`).
 """
 
 from __future__ import annotations
@@ -13,19 +11,19 @@ from typing import Any, TypeVar
 
 from msgspec import structs
 
-from app.kit.hiding import MASK, hide, to_hide
+from app.kit.hiding import MASK
 from app.leads.events import LeadEvent, decode
 from app.leads.lead import Lead
 from app.queries.filters import TAGS
 from app.queries.rows import Listed, Shown
 from app.queries.story import StoredEvent, Story, ToldEvent
+from app.web.private import Private
 
 _PRIVATE = ("customer.phone", "customer.email")
 _TEXTS = {
     *("url", "request_headers", "request_body", "response_headers", "response_body", "error", "reason"),
     *TAGS,
 }
-_DIGITS = 9
 Row = TypeVar("Row", Listed, Shown)
 
 
@@ -38,13 +36,17 @@ class Personal:
             for lead_id, told in events.items()
         }
         self._known = {lead_id for lead_id, told in events.items() if told}
-        self._forms = to_hide(frozenset().union(*values.values()))
+        self._private = Private(frozenset().union(*values.values()))
 
     def row(self, row: Row) -> Row:
         """A row of the log as viewers see it; of a lead without events only what it went to."""
         hidden = self._hidden if row.lead_id in self._known or not row.lead_id else _all_hidden
         texts = [one.name for one in fields(row) if one.name in _TEXTS]
         return replace(row, **{name: hidden(getattr(row, name)) for name in texts})
+
+    def text(self, text: str) -> str:
+        """Any text about these leads as viewers see it."""
+        return self._private.text(text)
 
     def story(self, story: Story) -> Story:
         """A lead's story as viewers see it."""
@@ -68,9 +70,9 @@ class Personal:
 
     def _hidden(self, value: Any) -> Any:
         if isinstance(value, str):
-            return hide(value, self._forms)
+            return self.text(value)
         if isinstance(value, Mapping):
-            return {name: hide(text, self._forms) for name, text in value.items()}
+            return {name: self.text(text) for name, text in value.items()}
         return value
 
 
@@ -78,14 +80,9 @@ def _values(stored: StoredEvent) -> Iterator[str]:
     event = decode(stored.value)
     if not isinstance(event, LeadEvent) or not event.customer:
         return
-    phone, email = event.customer.phone, event.customer.email
-    if isinstance(email, str):
-        yield from {email.strip(), email.strip().lower()}
-    if isinstance(phone, str):
-        yield phone.strip()
-        digits = "".join(char for char in phone if char.isdecimal())
-        if len(digits) >= _DIGITS:
-            yield digits[-_DIGITS:]
+    for value in (event.customer.phone, event.customer.email):
+        if isinstance(value, str):
+            yield value
 
 
 def _all_hidden(value: Any) -> Any:

@@ -18,7 +18,7 @@ CONTRACT = """
     response_status response_headers response_body error duration_ms queued_ms next_attempt_at price currency
     geo utm_source utm_campaign utm_content utm_term utm_medium subid worker
 """
-KEPT = ["lead_events", "postback_log", "postback_requests", "postback_stats_hours"]
+KEPT = ["lead_events", "postback_log", "postback_requests", "postback_stats_hours", "postback_totals_hours"]
 
 
 @pytest.fixture

@@ -19,6 +19,30 @@ from __future__ import annotations
 
 from aiohttp import web
 
+from app.web.context import WEB
+from app.web.lag import Lags
+from app.web.pages.downloads import as_csv, as_json_lines
+from app.web.pages.lead import lead
+from app.web.pages.links import LOG
+from app.web.pages.live import LIVE, end_all, live
+from app.web.pages.outgoing import outgoing
+from app.web.pages.overview import LAGS, overview
+from app.web.pages.show import send_again, show
+from app.web.render import set_up
+
 
 def routes(application: web.Application) -> None:
     """Add the pages."""
+    set_up(application)
+    application[LIVE] = set()
+    application[LAGS] = Lags(application[WEB].settings)
+    application.on_shutdown.append(end_all)
+    router = application.router
+    router.add_get("/", overview)
+    router.add_get(LOG, outgoing)
+    router.add_get(f"{LOG}.csv", as_csv)
+    router.add_get(f"{LOG}.jsonl", as_json_lines)
+    router.add_get(f"{LOG}/live", live)
+    router.add_get(f"{LOG}/{{id}}", show)
+    router.add_post(f"{LOG}/{{id}}/send-again", send_again)
+    router.add_get("/leads/{id}", lead)
