@@ -1,147 +1,26 @@
 """A Faust app of ours: Faust keeps group, assignment, tables and recovery; our ledgers say what is committed.
 
-What is replaced is here, and only here. The consumer ignores Faust's acks, which a skipped message of an
-old generation makes as well as a finished one, and commits what the ledgers released. While a rebalance
-goes on Faust hands out records of streams before it seeks to their committed offsets, with tables not yet
-recovered: they are dropped, and each partition begins at its committed offset afterwards. And before a
-partition is given up, or at a stop, `quiesce` has `grace_s` (Faust waits for ever, or not at all; once it
-stops, a rebalance makes it hand over at once: `leave` finishes what is in flight before).
+Its consumer is ours (`consumer`). And before a partition is given up, or at a stop, `quiesce` has `grace_s`
+(Faust waits for ever, or not at all; once it stops, a rebalance makes it hand over at once: `leave` finishes
+what is in flight before).
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
 import faust
-from aiokafka.errors import IllegalStateError
-from faust.transport.drivers import aiokafka as driver
-from faust.types import TP
 
-from app.kit.logs import logger
 from app.settings import Settings
+from app.stream.consumer import LedgerConsumer, LedgerTransport, Receive
 from app.stream.kafka import tls_context
 from app.topics import MAX_RECORD_BYTES
 
-_FETCH_MAX_WAIT_MS = 200
 Quiesce = Callable[[float], Awaitable[None]]
 """Start nothing, finish what is in flight within so many seconds, forget the rest."""
-
-
-class LedgerConsumer(driver.Consumer):
-    """Faust's consumer, except that only `release` moves what it commits."""
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self._released: dict[Any, int] = {}
-        self._revokes = 0
-        self._beginning: set[Any] = set()  # streams of which nothing was handed out since they began
-        self._begun_after = -1  # the revoke after which the streams began at their committed offsets
-
-    def release(self, tp: Any, offset: int) -> None:
-        """Let `offset` (the next to read) of a topic partition be committed."""
-        self._released[tp] = offset
-
-    def done(self, tp: Any) -> int:
-        """The offset up to which a partition is finished; 0 when nothing of it ever was."""
-        return self._released.get(tp, self._committed_offset[tp]) or 0
-
-    def held(self) -> dict[Any, int]:
-        """The partitions of streams that are assigned, with the offset up to which each is finished."""
-        return {tp: self.done(tp) for tp in self.assignment() if not self._is_changelog_tp(tp)}
-
-    def ack(self, message: Any) -> bool:
-        """Faust's ack: forgotten, so that it cannot commit past unfinished work."""
-        message.acked = True
-        self._unacked_messages.discard(message)
-        return True
-
-    def _filter_tps_with_pending_acks(self, topics: Any = None) -> Iterable[Any]:
-        return list(self._released)
-
-    def _new_offset(self, tp: Any) -> int | None:
-        return self._released.get(tp)
-
-    async def _add_gap(self, tp: Any, offset_from: int, offset_to: int) -> None:
-        """Gaps are the ledgers' business."""
-
-    async def getmany(self, timeout: float) -> AsyncIterator[tuple[Any, Any]]:  # noqa: ASYNC109 - Faust's
-        """Fetch; records of streams are handed out only once their partitions have begun."""
-        if self._begun_after != self._revokes and not self.app.rebalancing:
-            await self._begin_at_committed()
-        async for tp, message in super().getmany(timeout):
-            if self._is_changelog_tp(tp):
-                yield tp, message
-            elif self._begun_after == self._revokes:
-                if tp in self._beginning:
-                    self._beginning.discard(tp)
-                    self._check_begin(tp, message.offset)
-                yield tp, message
-
-    async def _begin_at_committed(self) -> None:
-        revokes = self._revokes
-        streams = [tp for tp in self.assignment() if not self._is_changelog_tp(tp)]
-        try:
-            if streams:  # a worker beyond the number of partitions has none
-                await self.perform_seek()
-            for tp in streams:
-                if self._read_offset[tp] is None:
-                    await self.seek(tp, 0)  # never committed: from the beginning, or what is left of it
-        except IllegalStateError:
-            return  # the next rebalance came first
-        self._beginning = set(streams)
-        self._begun_after = revokes
-
-    def _check_begin(self, tp: Any, offset: int) -> None:
-        """Take a first record before the committed offset: Faust would pass over all up to there.
-
-        So begins a partition whose topic was made anew, and one that lost its end with its leader.
-        """
-        committed = self._read_offset[tp]
-        if committed is None or offset >= committed:
-            return
-        self._read_offset[tp] = self._committed_offset[tp] = None
-        logger().error(
-            "the committed offset is beyond the end: the topic was made anew, it is read from its beginning",
-            topic=tp.topic,
-            partition=tp.partition,
-            committed=committed,
-            first=offset,
-        )
-
-    def on_buffer_drop(self, tp: Any) -> None:
-        """Fetch a partition again, by Faust's own name: given aiokafka's it fails at the next full buffer."""
-        super().on_buffer_drop(TP(*tp))
-
-    async def on_partitions_revoked(self, revoked: Any) -> None:
-        """Hand over: `quiesce` and commit inside, then forget what was released."""
-        self._revokes += 1
-        await super().on_partitions_revoked(revoked)
-        for tp in revoked:
-            self._released.pop(tp, None)
-
-    def _new_consumer_thread(self) -> ConsumerThread:
-        return ConsumerThread(self, loop=self.loop, beacon=self.beacon)
-
-
-class ConsumerThread(driver.AIOKafkaConsumerThread):
-    """Faust's thread, whose fetches come back sooner: what else it asks of a broker waits behind them.
-
-    With Faust's 1.5 s a recovery, which asks for offsets twice, waited for up to 3 s with nothing to read.
-    """
-
-    def _create_worker_consumer(self, transport: Any) -> Any:
-        consumer = super()._create_worker_consumer(transport)
-        consumer._fetch_max_wait_ms = _FETCH_MAX_WAIT_MS
-        return consumer
-
-
-class LedgerTransport(driver.Transport):
-    """Faust's transport with our consumer."""
-
-    Consumer = LedgerConsumer
 
 
 class RoleApp(faust.App):
@@ -153,6 +32,7 @@ class RoleApp(faust.App):
     quiesce: Quiesce
     grace_s: float
     finished: Counter[Any]  # values finished so far, by topic partition
+    receivers: dict[str, Receive]  # who takes the records of a topic
     leaving = False  # nothing new is taken any more, whatever is assigned
 
     @property
@@ -224,6 +104,7 @@ def new_app(settings: Settings, role: str, data_dir: Path) -> RoleApp:
     app.quiesce = _nothing_to_finish
     app.grace_s = settings.handover_s
     app.finished = Counter()
+    app.receivers = {}
     return app
 
 

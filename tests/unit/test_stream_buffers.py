@@ -7,7 +7,7 @@ from types import SimpleNamespace
 from aiokafka import TopicPartition
 from faust.types import TP
 
-from app.stream.faust_app import LedgerConsumer
+from app.stream.consumer import LedgerConsumer
 
 
 def test_a_partition_that_was_full_is_fetched_again_and_may_be_full_again() -> None:
@@ -15,8 +15,11 @@ def test_a_partition_that_was_full_is_fetched_again_and_may_be_full_again() -> N
     consumer.app = SimpleNamespace(in_recovery=False)
     consumer._buffered_partitions = set()
     consumer._active_partitions = {TP("t", 0), TP("t", 1)}
+    woken: list[bool] = []
+    consumer._thread = SimpleNamespace(wake=lambda: woken.append(True))
     for _ in range(2):
         consumer.on_buffer_full(TopicPartition("t", 0))
         assert consumer._active_partitions == {TP("t", 1)}
         consumer.on_buffer_drop(TopicPartition("t", 0))
         assert consumer._active_partitions == {TP("t", 0), TP("t", 1)}
+    assert woken == [True, True]
