@@ -2,24 +2,25 @@
 
 The order of effects for a batch, each awaited: requests, rows and rejected events; the changelog of the
 leads; the leads themselves; the acks. A crash in between repeats requests with the same ids and loses none.
-Within a batch a lead is folded on in memory, and stored once.
+While a batch is on its way the next ones are folded upon it, in memory (`lane`).
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import secrets as randomness
-from collections.abc import Coroutine, Sequence
+from collections.abc import Coroutine, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cache, partial
 from typing import Any
 
 import msgspec
-from aiokafka import AIOKafkaProducer
 
 from app.flows.config import FlowFault, parse_record
 from app.flows.flow import Flow
 from app.join.build import Effects, Source, Terms, join
 from app.join.expire import Sweep
+from app.join.lane import Lane
 from app.join.rejections import Rejections
 from app.kit.alarm_lines import AlarmLines
 from app.kit.alarms import Alarm
@@ -43,6 +44,7 @@ from app.messages.record import LogRecord
 from app.settings import Settings
 from app.stream.faust_app import RoleApp, raw_topic
 from app.stream.intake import Intake, Taken, Window
+from app.stream.kafka import PatientProducer
 from app.stream.outbox import Outbox
 from app.stream.reject import Rejected, reject
 from app.stream.table import PartitionTable
@@ -50,12 +52,23 @@ from app.stream.watchdog import Reading
 from app.stream.whole import WholeTable
 from app.topics import DAY_MS
 
-_WINDOW = Window(values=2_000, bytes=16 * 1024 * 1024)
-_BATCH = 256
+_WINDOW = Window(values=1_000, bytes=16 * 1024 * 1024)
+_BATCH = 64  # events folded at once, before others have their turn on the loop
 _SWEEP_S = 1.0
 
 _encoder = msgspec.json.Encoder()
-_Leads = dict[bytes, Lead]
+_Lane = Lane[Lead, Taken]
+_events = cache(EVENTS.labels)
+_skipped = cache(SKIPPED.labels)  # by reasons of ours, which are few
+
+
+@dataclass(slots=True)
+class _Emits:
+    """What the events of a batch emit, encoded, each with its key."""
+
+    requests: list[tuple[bytes, bytes]] = field(default_factory=list)
+    rows: list[tuple[bytes, bytes]] = field(default_factory=list)
+    rejected: list[Rejected] = field(default_factory=list)
 
 
 class Join:
@@ -63,11 +76,8 @@ class Join:
 
     name = "join"
 
-    def __init__(
-        self, settings: Settings, app: RoleApp, producer: AIOKafkaProducer, secrets: Secrets
-    ) -> None:
+    def __init__(self, settings: Settings, app: RoleApp, producer: PatientProducer, secrets: Secrets) -> None:
         self.app = app
-        self._settings = settings
         self._producer = producer
         self._intake = Intake(app, _WINDOW)
         self._leads = PartitionTable(app, "leads", settings.partitions)
@@ -84,15 +94,17 @@ class Join:
             worker=settings.worker,
             dry_run=settings.sending == "dry-run",
         )
-        self._expiring = asyncio.Lock()
+        self._lanes: dict[int, _Lane] = {}
+        self._unfinished = UNFINISHED.labels(self.name)
+        self._rejected_topic = settings.topics.events_rejected.name
         self._rejections = Rejections(steady_ms())
         self._alarms = AlarmLines()
         app.quiesce = self._quiesce
         app.agent(raw_topic(app, settings.topics.lead_events.name), name=self.name)(self._feed)
 
     def jobs(self, stopping: asyncio.Event) -> Sequence[Coroutine[Any, Any, None]]:
-        """Following the flows; folding; alarms."""
-        return (self._flows.follow(), self._run(), self._alarms.run(self._wrong))
+        """Following the flows; folding; forgetting; alarms."""
+        return (self._flows.follow(), self._run(), self._expire(), self._alarms.run(self._wrong))
 
     def reads(self) -> Sequence[Reading]:
         """Its stream."""
@@ -113,116 +125,116 @@ class Join:
 
     async def _quiesce(self, grace_s: float) -> None:
         await self._intake.hand_over(grace_s)
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(grace_s), self._expiring:
-                pass  # a lead that is being forgotten: later it would be the next owner's
+        lanes = [asyncio.create_task(lane.leave()) for lane in self._lanes.values()]
+        self._lanes.clear()
+        if lanes:
+            await asyncio.wait(lanes, timeout=grace_s)
 
     async def _run(self) -> None:
         await self._flows.ready.wait()
-        while True:
-            try:
-                async with asyncio.timeout(_SWEEP_S):
-                    batch = await self._intake.take(_BATCH)
-            except TimeoutError:
-                batch = []
-            FLOWS.set(len(self._flows))
-            FLOWS_OFFSET.set(self._flows.offset)
-            for taken in batch:
-                self._intake.begin(taken, 1)
-            UNFINISHED.labels(self.name).set(self._intake.open_values())
-            by_partition: dict[int, list[Taken]] = {}
-            for taken in batch:
-                by_partition.setdefault(taken.partition, []).append(taken)
-            await asyncio.gather(*(self._handle(p, events) for p, events in by_partition.items()))
-            for taken in batch:
-                self._intake.finish(taken)
-            await self._expire()
+        try:
+            async with asyncio.TaskGroup() as group:
+                while True:
+                    by_partition: dict[int, list[Taken]] = {}
+                    for taken in await self._intake.take(_BATCH):
+                        by_partition.setdefault(taken.partition, []).append(taken)
+                    for partition, events in by_partition.items():
+                        self._handle(self._lane(partition, events[0], group), events)
+                    self._unfinished.set(self._intake.open_values())
+                    await asyncio.sleep(0)  # a queue that is full is taken without waiting
+        except BaseExceptionGroup as failed:
+            raise failed.exceptions[0] from None
 
-    async def _handle(self, partition: int, batch: list[Taken]) -> None:
-        """One partition's events, in order, up to the ack."""
-        if not self._intake.holds(batch[0]):
-            return
-        now = now_ms()
-        leads: _Leads = {}
-        sends: list[Coroutine[Any, Any, None] | asyncio.Future[None]] = []
-        for taken in batch:
-            effects = join(_source(taken), self._reader(partition, leads), self._terms, now)
-            if effects.lead is not None:
-                leads[effects.lead.lead_id.encode()] = effects.lead
-            sends += self._emit(partition, taken, effects)
-            self._sweep.saw(partition, taken.timestamp_ms)
-        await asyncio.gather(*sends)
-        reach("join: emitted")
-        if not self._intake.holds(batch[0]):
-            return  # given up meanwhile: a late write would overwrite the next owner's
-        await self._store(partition, {key: encode_lead(lead) for key, lead in leads.items()})
-
-    def _reader(self, partition: int, leads: _Leads) -> Any:
-        """The lead as the batch has it by now, else as the table has it."""
-
-        def lead_of(lead_id: str) -> Lead | None:
-            key = lead_id.encode()
-            if (lead := leads.get(key)) is not None:
-                return lead
-            stored = self._leads.get(partition, key)
-            return None if stored is None else _decoded(stored, lead_id)
-
-        return lead_of
-
-    def _emit(
-        self, partition: int, taken: Taken, effects: Effects
-    ) -> list[Coroutine[Any, Any, None] | asyncio.Future[None]]:
-        EVENTS.labels(effects.result).inc()
-        sends: list[Coroutine[Any, Any, None] | asyncio.Future[None]] = []
-        for request in effects.requests:
-            REQUESTS.inc()
-            sends.append(
-                self._requests.add(partition, request.origin.lead_id.encode(), _encoder.encode(request))
+    def _lane(self, partition: int, first: Taken, group: asyncio.TaskGroup) -> _Lane:
+        lane = self._lanes.get(partition)
+        if lane is None or not lane.is_held():
+            lane = self._lanes[partition] = Lane(
+                partial(self._stored, partition),
+                partial(self._write, partition),
+                self._intake.finish,
+                partial(self._intake.holds, first),
+                group.create_task,
             )
+        return lane
+
+    def _handle(self, lane: _Lane, batch: list[Taken]) -> None:
+        """One partition's events, in order, up to what they emit; the lane does the rest."""
+        now, partition = now_ms(), batch[0].partition
+        leads: dict[bytes, Lead | None] = {}
+        emits = _Emits()
+        for taken in batch:
+            self._intake.begin(taken, 1)
+            source = _source(taken)
+            effects = join(source, lambda lead_id: lane.lead(lead_id.encode()), self._terms, now)
+            if effects.lead is not None:
+                key = effects.lead.lead_id.encode()
+                leads[key] = effects.lead
+                lane.fold(key, effects.lead)
+            self._note(emits, taken, source, effects)
+        self._sweep.saw(partition, max(taken.timestamp_ms for taken in batch))
+        lane.store(leads, batch, self._emit(partition, emits))
+
+    def _note(self, emits: _Emits, taken: Taken, source: Source, effects: Effects) -> None:
+        _events(effects.result).inc()
+        for request in effects.requests:
+            emits.requests.append((request.origin.lead_id.encode(), _encoder.encode(request)))
         for record in effects.records:
             if record.outcome == "skipped":
-                SKIPPED.labels(record.reason.partition(":")[0]).inc()
+                _skipped(record.reason.partition(":")[0]).inc()
             elif record.outcome == "failed":
                 UNRENDERED.inc()
                 _tell(record)
-            sends.append(self._log.add(partition, record.lead_id.encode(), _encoder.encode(record)))
+            emits.rows.append((record.lead_id.encode(), _encoder.encode(record)))
         if effects.rejected is not None:
             self._rejections.note(effects.rejected, steady_ms())
-            topic = self._settings.topics.events_rejected.name
             logger().warning(
                 "lead event rejected: kept",
                 reason=effects.rejected,
                 lead=effects.records[0].lead_id,
-                partition=partition,
+                partition=taken.partition,
                 offset=taken.offset,
-                topic=topic,
+                topic=self._rejected_topic,
             )
-            rejected = Rejected(
-                taken.topic, _source(taken).address, taken.key, taken.value, effects.rejected, taken.headers
+            emits.rejected.append(
+                Rejected(taken.topic, source.address, taken.key, taken.value, effects.rejected, taken.headers)
             )
-            sends.append(reject(self._producer, topic, rejected))
-        return sends
 
-    async def _store(self, partition: int, entries: dict[bytes, bytes | None]) -> None:
+    def _emit(self, partition: int, emits: _Emits) -> asyncio.Future[Any] | None:
+        """Send it; returns what is done when the broker has all of it."""
+        sends: list[asyncio.Future[None]] = []
+        if emits.requests:
+            REQUESTS.inc(len(emits.requests))
+            sends.append(self._requests.add_all(partition, emits.requests))
+        if emits.rows:
+            sends.append(self._log.add_all(partition, emits.rows))
+        for one in emits.rejected:
+            sends.append(asyncio.ensure_future(reject(self._producer, self._rejected_topic, one)))
+        return asyncio.gather(*sends) if sends else None
+
+    def _stored(self, partition: int, key: bytes) -> Lead | None:
+        stored = self._leads.get(partition, key)
+        return None if stored is None else _decoded(stored, key)
+
+    async def _write(self, partition: int, leads: Mapping[bytes, Lead | None]) -> None:
         """Write leads (None: forget one), the changelog's ack first."""
-        if not entries:
-            return
-        topic = self._leads.changelog
-        acks = [
-            await self._producer.send(topic, value, key=key, partition=partition)
-            for key, value in entries.items()
-        ]
-        offset = max(ack.offset for ack in await asyncio.gather(*acks))
+        reach("join: emitted")
+        entries = {key: None if lead is None else encode_lead(lead) for key, lead in leads.items()}
+        offset = await self._producer.write(self._leads.changelog, partition, entries.items())
         reach("join: changelog written")
         if partition in self._leads.assigned():
             self._leads.put(partition, entries, offset)
         reach("join: leads written")
 
     async def _expire(self) -> None:
-        async with self._expiring:
+        """Forget leads whose time is over, a few each second."""
+        await self._flows.ready.wait()
+        while True:
+            FLOWS.set(len(self._flows))
+            FLOWS_OFFSET.set(self._flows.offset)
             for partition, keys in self._sweep.expired(now_ms()) if self._is_owner() else ():
-                await self._store(partition, dict.fromkeys(keys))
-                LEADS_EXPIRED.inc(len(keys))
+                if (lane := self._lanes.get(partition)) is not None and lane.is_held():
+                    LEADS_EXPIRED.inc(lane.forget(keys))
+            await asyncio.sleep(_SWEEP_S)
 
     def _is_owner(self) -> bool:
         return self.app.is_assigned and not self.app.leaving
@@ -246,12 +258,12 @@ def _touched_at(stored: bytes) -> int | None:
         return None  # the fold names it when its next event comes
 
 
-def _decoded(stored: bytes, lead_id: str) -> Lead | None:
+def _decoded(stored: bytes, key: bytes) -> Lead | None:
     """The stored lead; one that cannot be read is named and begins anew with its next whole event."""
     try:
         return decode_lead(stored)
     except msgspec.DecodeError as error:
-        logger().error("stored lead cannot be read: it is unknown now", lead=lead_id, fault=str(error))
+        logger().error("stored lead cannot be read: it is unknown now", lead=key.decode(), fault=str(error))
         return None
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Protocol
 
-MOST_PER_STEP = 2_000  # keys looked at in one partition per step; a step is taken once a second at most
+MOST_PER_STEP = 100  # keys looked at in one partition per step, once a second: all wait meanwhile
 
 
 class Table(Protocol):

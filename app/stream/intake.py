@@ -66,7 +66,7 @@ class Taken(msgspec.Struct, frozen=True):
 class _Lane:
     """One partition: what waits to be taken, what was taken, and up to where it was read."""
 
-    ledger: Ledger = field(default_factory=Ledger)
+    ledger: Ledger
     queue: deque[Taken] = field(default_factory=deque)
     queued_bytes: int = 0
     newest: int = -1
@@ -122,7 +122,7 @@ class Intake:
         before = self._lanes.pop(tp, None)
         if before is not None and before.is_full:
             self._app.consumer.on_buffer_drop(tp)
-        lane = self._lanes[tp] = _Lane()
+        lane = self._lanes[tp] = _Lane(Ledger())
         return lane
 
     async def take(self, most: int) -> list[Taken]:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import math
 import ssl
+from collections.abc import Iterable
 from typing import Any
 
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError, KafkaTimeoutError
 
@@ -70,8 +71,50 @@ class PatientProducer(AIOKafkaProducer):
                 return taken
             await asyncio.sleep(_TRY_AGAIN_S)
 
+    def post(self, topic: str, partition: int, key: bytes, value: bytes | None) -> asyncio.Future[Any] | None:
+        """`send` where nothing has to be waited for; else None, and nothing was taken.
 
-def new_producer(settings: Settings) -> AIOKafkaProducer:
+        Returns the future of the record's batch, which is one for many records: it is done, with the offset
+        of the batch's first record, when the broker has them all. Raises `MessageSizeTooLargeError`.
+        """
+        posted = self._post(topic, partition, key, value)
+        return None if posted is None else posted.future
+
+    async def write(self, topic: str, partition: int, records: Iterable[tuple[bytes, bytes | None]]) -> int:
+        """Write records (key, value; at least one) of one partition in their order.
+
+        Returns the offset of the last one when the broker has them all. Raises aiokafka's `KafkaError`.
+        """
+        posted, last = None, 0
+        acks: dict[asyncio.Future[Any], None] = {}
+        for key, value in records:
+            posted = self._post(topic, partition, key, value)
+            if posted is None:
+                ack = await self.send(topic, value, key=key, partition=partition)
+            else:
+                ack, last = posted.future, posted.record_count - 1
+            acks[ack] = None
+        await asyncio.wait(acks)  # awaited themselves they would be cancelled with whoever waits
+        written = [ack.result() for ack in acks]
+        offset: int = written[-1].offset
+        return offset if posted is None else offset + last
+
+    def _post(self, topic: str, partition: int, key: bytes, value: bytes | None) -> Any:
+        """aiokafka's `send` without a coroutine and a future for each record: the batch that took it.
+
+        Upstream it would take a method of the accumulator that adds without waiting.
+        """
+        accumulator, tp = self._message_accumulator, TopicPartition(topic, partition)
+        leader = self.client.cluster.leader_for_partition(tp)
+        if accumulator._closed or accumulator._exception or leader is None:
+            return None  # `send` says what there is to say
+        self._serialize(key, value, [])
+        waiting = accumulator._batches.get(tp)
+        batch = waiting[-1] if waiting else accumulator._append_batch(accumulator.create_builder(), tp)
+        return None if batch._builder.append(timestamp=None, key=key, value=value) is None else batch
+
+
+def new_producer(settings: Settings) -> PatientProducer:
     """A producer that keeps order over its own retries and waits for all replicas.
 
     Its futures are the only word that a record is written: `flush` hides a failed batch.

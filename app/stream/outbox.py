@@ -1,33 +1,71 @@
 """Values on their way to one topic: packed into envelopes, answered when the broker has them.
 
-Batching is natural: what is added in one turn of the loop travels together, and while a partition has an
-envelope unacknowledged its next ones fill up. Order within a partition is kept (idempotent producer).
+What lingers adapts itself. While envelopes stay small a partition's next one goes as soon as none of its
+earlier ones is unacknowledged, so what is added in one turn of the loop travels together. Once they are
+larger they fill up, for a moment at most. Order within a partition is kept (idempotent producer).
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections import deque
-from typing import TYPE_CHECKING
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
-from app.messages.envelope import MAX_VALUES, pack
+from app.messages.envelope import MAX_BYTES, MAX_VALUES, pack
 
 if TYPE_CHECKING:
-    from aiokafka import AIOKafkaProducer
+    from app.stream.kafka import PatientProducer
 
-_MAX_UNACKED = 2  # envelopes of one partition on their way before the next ones fill
+_SMALL = 4.0  # values of an envelope, lately
+_WEIGHT = 0.1  # of the latest one in that average
+_FILL_S = 0.015
+
+
+class _Ticket:
+    """What one caller waits for: so many values, written or not."""
+
+    __slots__ = ("done", "left")
+
+    def __init__(self, left: int) -> None:
+        self.left = left
+        self.done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    def settle(self, error: BaseException | None) -> None:
+        """One value is written, or is not."""
+        self.left -= 1
+        if self.done.done():
+            return
+        if error is not None:
+            self.done.set_exception(error)
+        elif not self.left:
+            self.done.set_result(None)
+
+
+_Value = tuple[bytes, bytes, _Ticket]
+
+
+@dataclass(slots=True)
+class _Lane:
+    """One partition: what waits, how many envelopes are unacknowledged, and when it is looked at next."""
+
+    partition: int
+    waiting: deque[_Value] = field(default_factory=deque)
+    unacked: int = 0
+    average: float = 1.0
+    due: asyncio.Handle | None = None
+    sending: asyncio.Task[None] | None = None  # an envelope for which the producer has no room yet
 
 
 class Outbox:
     """The sender of one internal topic, by explicit partition."""
 
-    def __init__(self, producer: AIOKafkaProducer, topic: str) -> None:
+    def __init__(self, producer: PatientProducer, topic: str) -> None:
         self._producer = producer
         self._topic = topic
-        self._waiting: dict[int, deque[tuple[bytes, bytes, asyncio.Future[None]]]] = {}
-        self._unacked: dict[int, int] = {}
-        self._senders: dict[int, asyncio.Task[None]] = {}
-        self._acks: set[asyncio.Task[None]] = set()
+        self._lanes: dict[int, _Lane] = {}
 
     def add(self, partition: int, key: bytes, value: bytes) -> asyncio.Future[None]:
         """Queue one encoded JSON value.
@@ -35,65 +73,81 @@ class Outbox:
         Returns a future that is done when the broker has acknowledged it and fails with aiokafka's
         `KafkaError` when it could not be written: nothing may be acked then.
         """
-        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._waiting.setdefault(partition, deque()).append((key, value, done))
-        self._kick(partition)
-        return done
+        return self.add_all(partition, [(key, value)])
 
-    def _kick(self, partition: int) -> None:
-        if partition not in self._senders:
-            task = asyncio.create_task(self._send(partition))
-            self._senders[partition] = task
-            task.add_done_callback(lambda _: self._sent(partition))
+    def add_all(self, partition: int, values: list[tuple[bytes, bytes]]) -> asyncio.Future[None]:
+        """Queue encoded JSON values, each with its key. As `add`, with one future for all."""
+        lane = self._lanes.get(partition)
+        if lane is None:
+            lane = self._lanes[partition] = _Lane(partition)
+        ticket = _Ticket(len(values))
+        lane.waiting.extend((key, value, ticket) for key, value in values)
+        self._look(lane)
+        return ticket.done
 
-    def _sent(self, partition: int) -> None:
-        del self._senders[partition]
-        if self._waiting[partition] and not self._unacked.get(partition, 0):
-            self._kick(partition)  # added after the sender had looked for the last time
-
-    async def _send(self, partition: int) -> None:
-        waiting = self._waiting[partition]
-        while waiting and (self._unacked.get(partition, 0) < _MAX_UNACKED or len(waiting) >= MAX_VALUES):
-            held = [waiting.popleft() for _ in range(min(len(waiting), MAX_VALUES))]
-            at = 0
-            for envelope, count in pack(value for _, value, _ in held):
-                await self._send_one(partition, envelope, held[at : at + count])
-                at += count
-
-    async def _send_one(
-        self, partition: int, envelope: bytes, held: list[tuple[bytes, bytes, asyncio.Future[None]]]
-    ) -> None:
-        try:
-            ack = await self._producer.send(self._topic, envelope, key=held[0][0], partition=partition)
-        except Exception as error:  # the caller's future carries it: nothing is acked
-            _fail(held, error)
+    def _look(self, lane: _Lane) -> None:
+        """Send what is full, and see when the rest is to go."""
+        if lane.sending is not None:
             return
-        self._unacked[partition] = self._unacked.get(partition, 0) + 1
-        task = asyncio.create_task(self._settle(partition, ack, held))
-        self._acks.add(task)
-        task.add_done_callback(self._acks.discard)
+        self._send(lane, MAX_VALUES)
+        if not lane.waiting or lane.due is not None:
+            return
+        loop = asyncio.get_running_loop()
+        if lane.average >= _SMALL:
+            lane.due = loop.call_later(_FILL_S, self._send_rest, lane)
+        elif not lane.unacked:
+            lane.due = loop.call_soon(self._send_rest, lane)
 
-    async def _settle(
-        self,
-        partition: int,
-        ack: asyncio.Future[object],
-        held: list[tuple[bytes, bytes, asyncio.Future[None]]],
-    ) -> None:
+    def _send_rest(self, lane: _Lane) -> None:
+        lane.due = None
+        self._send(lane, 1)
+
+    def _send(self, lane: _Lane, least: int) -> None:
+        while len(lane.waiting) >= least and lane.sending is None:
+            held = _cut(lane.waiting)
+            lane.average += _WEIGHT * (len(held) - lane.average)
+            [(envelope, _)] = pack(value for _, value, _ in held)
+            try:
+                ack = self._producer.post(self._topic, lane.partition, held[0][0], envelope)
+            except Exception as error:  # the callers' futures carry it: nothing is acked
+                _settle(held, error)
+                continue
+            if ack is None:
+                lane.sending = asyncio.create_task(self._send_slowly(lane, envelope, held))
+            else:
+                self._sent(lane, held, ack)
+
+    async def _send_slowly(self, lane: _Lane, envelope: bytes, held: list[_Value]) -> None:
         try:
-            await ack
+            ack = await self._producer.send(self._topic, envelope, key=held[0][0], partition=lane.partition)
         except Exception as error:  # likewise
-            _fail(held, error)
+            _settle(held, error)
         else:
-            for _, _, done in held:
-                if not done.done():
-                    done.set_result(None)
+            self._sent(lane, held, ack)
         finally:
-            self._unacked[partition] -= 1
-            if self._waiting[partition]:
-                self._kick(partition)
+            lane.sending = None
+            self._look(lane)
+
+    def _sent(self, lane: _Lane, held: list[_Value], ack: asyncio.Future[Any]) -> None:
+        lane.unacked += 1
+        ack.add_done_callback(partial(self._acked, lane, held))
+
+    def _acked(self, lane: _Lane, held: list[_Value], ack: asyncio.Future[Any]) -> None:
+        lane.unacked -= 1
+        _settle(held, ack.exception())
+        self._look(lane)
 
 
-def _fail(held: list[tuple[bytes, bytes, asyncio.Future[None]]], error: Exception) -> None:
-    for _, _, done in held:
-        if not done.done():
-            done.set_exception(error)
+def _cut(waiting: deque[_Value]) -> list[_Value]:
+    """The values that the next envelope holds: a value over its byte limit is alone."""
+    held = [waiting.popleft()]
+    size = len(held[0][1]) + 2
+    while waiting and len(held) < MAX_VALUES and size + len(waiting[0][1]) + 1 <= MAX_BYTES:
+        size += len(waiting[0][1]) + 1
+        held.append(waiting.popleft())
+    return held
+
+
+def _settle(held: Iterable[_Value], error: BaseException | None) -> None:
+    for _, _, ticket in held:
+        ticket.settle(error)

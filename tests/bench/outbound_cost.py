@@ -132,11 +132,14 @@ def request(number: int, port: int, kind: str) -> Request:
 class _Acks:
     """Kafka's producer as far as OUTBOUND needs it here."""
 
-    async def send(self, *_: Any, **__: Any) -> asyncio.Future[Any]:
+    def post(self, *_: Any) -> asyncio.Future[Any]:
         loop = asyncio.get_running_loop()
         ack = loop.create_future()
         loop.call_soon(ack.set_result, None)
         return ack
+
+    async def send(self, *_: Any, **__: Any) -> asyncio.Future[Any]:
+        return self.post()
 
 
 class _Consumer:
@@ -157,16 +160,15 @@ class _Consumer:
     on_buffer_drop = on_buffer_full
 
 
-class _Message:
-    """A record of postback-requests as Faust hands it over."""
+class _Record:
+    """A record of postback-requests as the consumer hands it over."""
 
-    generation_id = 0
     key = b"L"
     headers = ()
 
-    def __init__(self, tp: TP, offset: int, value: bytes) -> None:
-        self.tp, self.offset, self.value = tp, offset, value
-        self.timestamp = time.time()
+    def __init__(self, offset: int, value: bytes) -> None:
+        self.offset, self.value = offset, value
+        self.timestamp = time.time_ns() // 1_000_000
 
 
 def new_role(settings: Settings) -> Outbound:
@@ -190,12 +192,12 @@ async def through_outbound(count: int, kind: str, port: int, begin: Callable[[],
     tp = TP(settings.topics.requests.name, 0)
     role._memories[0] = Memory()
     encoded = [msgspec.json.encode(request(number, port, kind)) for number in range(count)]
-    messages = [_Message(tp, offset, value) for offset, (value, _) in enumerate(pack(encoded))]
+    records = [_Record(offset, value) for offset, (value, _) in enumerate(pack(encoded))]
     running = asyncio.create_task(role._run())
     await asyncio.sleep(0.1)
     begin()
-    for fed, message in enumerate(messages):
-        role._intake._put(message)
+    for fed, record in enumerate(records):
+        role._intake.receive(tp, [record])
         while fed * MAX_VALUES - role.app.finished[tp] > _MOST_OPEN:
             await asyncio.sleep(0.001)
     while role.app.finished[tp] < count:
@@ -203,7 +205,7 @@ async def through_outbound(count: int, kind: str, port: int, begin: Callable[[],
         if running.done():
             running.result()
     assert not PUT_OFF.labels("queue")._value.get()
-    assert role.app.consumer.released[tp] == len(messages)
+    assert role.app.consumer.released[tp] == len(records)
     running.cancel()
     await asyncio.wait((running,))
 
