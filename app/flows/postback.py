@@ -89,7 +89,7 @@ def read_event(value: object, place: str) -> str:
 def compiled(template: str, headers: Mapping[str, str], omit_empty: bool, place: str, heads: str) -> Program:
     """The compiled template. Raises `FlowFault` at `place`, or at `heads` for a header."""
     try:
-        return compile_template(template, headers=headers, omit_empty=omit_empty)
+        return compile_template(template, headers, omit_empty=omit_empty)
     except TemplateFault as fault:
         if fault.part == "header":
             refuse(heads, fault.reason)

@@ -74,13 +74,14 @@ def fold(lead: Lead | None, event: LeadEvent, *, timestamp_ms: int, late_s: floa
     """
     expired = lead is not None and timestamp_ms - lead.touched_at > ttl_ms
     before = None if expired else lead
-    if before is not None and _is_seen(before.seen, event.event_id):
+    hashed = _hash(event.event_id)
+    if before is not None and _is_seen(before.seen, hashed):
         return Repeat()
     occurred_at = occurred_ms(event, timestamp_ms)
     if before is None:
-        change = _begin(event, occurred_at, timestamp_ms, expired)
+        change = _begin(event, hashed, occurred_at, timestamp_ms, expired)
     else:
-        change = _continue(before, event, occurred_at, timestamp_ms, late_s)
+        change = _continue(before, event, hashed, occurred_at, timestamp_ms, late_s)
     if isinstance(change, Change) and (size := len(encode_lead(change.lead))) > MAX_LEAD_BYTES:
         return Rejected(f"the lead would grow to {size} bytes, over the limit of {MAX_LEAD_BYTES}")
     return change
@@ -100,12 +101,14 @@ def preview_lead(event: LeadEvent) -> Lead:
     return _first(event, event.flow_id or "", event.status or "", 0, 0, b"")
 
 
-def _begin(event: LeadEvent, occurred_at: int, timestamp_ms: int, expired: bool) -> Change | Rejected:
+def _begin(
+    event: LeadEvent, hashed: bytes, occurred_at: int, timestamp_ms: int, expired: bool
+) -> Change | Rejected:
     if event.flow_id is None or event.status is None:
         lacks = [name for name in ("flow_id", "status") if getattr(event, name) is None]
         why = "expired" if expired else "unknown"
         return Rejected(f"lead {event.lead_id} is {why} and the event brings no {' and no '.join(lacks)}")
-    first = _first(event, event.flow_id, event.status, occurred_at, timestamp_ms, _hash(event.event_id))
+    first = _first(event, event.flow_id, event.status, occurred_at, timestamp_ms, hashed)
     return Change(first, event, occurred_at, event.status, event.goal or None)
 
 
@@ -120,13 +123,15 @@ def _first(
 _UNTOLD = Lead("", "", "", 0, 0, 0)
 
 
-def _continue(before: Lead, event: LeadEvent, occurred_at: int, timestamp_ms: int, late_s: float) -> Change:
+def _continue(
+    before: Lead, event: LeadEvent, hashed: bytes, occurred_at: int, timestamp_ms: int, late_s: float
+) -> Change:
     status, goal = event.status, event.goal or None
     late = status is not None and before.status_at - occurred_at > late_s * 1000
     moved = _told(before, event, fill=late)
     moved["touched_at"] = max(before.touched_at, timestamp_ms)
     moved["seq"] = before.seq + 1
-    moved["seen"] = (before.seen + _hash(event.event_id))[-SEEN_LIMIT * SEEN_BYTES :]
+    moved["seen"] = (before.seen + hashed)[-SEEN_LIMIT * SEEN_BYTES :]
     if event.flow_id is not None and not late:
         moved["flow_id"] = event.flow_id
     if status is not None and not late:
@@ -192,8 +197,7 @@ def _hash(event_id: str) -> bytes:
     return blake2b(event_id.encode(), digest_size=SEEN_BYTES).digest()
 
 
-def _is_seen(seen: bytes, event_id: str) -> bool:
-    wanted = _hash(event_id)
+def _is_seen(seen: bytes, wanted: bytes) -> bool:
     at = seen.find(wanted)
     while at >= 0 and at % SEEN_BYTES:  # a hash that straddles two others is no hash
         at = seen.find(wanted, at + 1)

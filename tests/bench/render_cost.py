@@ -14,7 +14,7 @@ from yarl import URL
 from app.leads.events import LeadEvent, decode
 from app.leads.fold import preview_lead
 from app.templates.facts import Facts
-from app.templates.program import compile_template
+from app.templates.program import Program, compile_template
 from tests.bench import leads_made
 from tests.bench.least import cpu_us, table
 
@@ -60,6 +60,12 @@ def _pairs(values: Values) -> dict[str, str]:
     }  # fmt: skip
 
 
+def _fingerprint_us(program: Program, facts: list[Facts]) -> float:
+    made = program._pool
+    texts = [(raw, [*encoded, *made.fixed]) for raw, encoded in map(made.texts, facts)]
+    return cpu_us(lambda told: program._news.fingerprint(*told, made), texts)
+
+
 def main() -> None:
     """Print the table."""
     facts = made_facts()
@@ -69,6 +75,7 @@ def main() -> None:
     base = URL("https://track.er/pb")
     rows = [
         ("link of seven macros, rendered", cpu_us(link.render, facts)),
+        ("  of which its fingerprint", _fingerprint_us(link, facts)),
         ("Facebook form, rendered", cpu_us(facebook.render, facts)),
         ("Facebook form, omit_empty", cpu_us(omitting.render, facts)),
         ("link, re.sub and urllib.quote", cpu_us(_by_re(leads_made.LINK), values)),

@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
+
 import pytest
 
+from app.flows import postback
+from app.flows.config import parse_record
+from app.flows.flow import Flow
 from app.stream.latest import Latest
+from app.templates.program import Program
 
 
 class Decoded:
@@ -73,3 +80,31 @@ def test_what_is_asked_for_while_it_is_loaded_is_never_older_than_what_came() ->
     assert table["a"] == "1@0"
     table.put("a", b"2", 1)
     assert (table["a"], len(table)) == ("2@1", 1)
+
+
+def test_a_change_of_one_flow_compiles_its_templates_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    compiled: list[str] = []
+    compile_template = postback.compile_template
+
+    def counted(template: str, headers: Mapping[str, str], *, omit_empty: bool) -> Program:
+        compiled.append(template)
+        return compile_template(template, headers, omit_empty=omit_empty)
+
+    def read(key: str, value: bytes, offset: int) -> Flow:
+        return parse_record(key, value, version=offset)
+
+    def config(number: int, path: str = "") -> bytes:
+        links = {"new": f"https://t{number}.example/{path}", "approve": f"https://t{number}.example/ok"}
+        return json.dumps({"flow_id": f"F-{number}", "postbacks": links}).encode()
+
+    monkeypatch.setattr(postback, "compile_template", counted)
+    table = Latest(read)
+    for number in range(1_000):
+        table.put(f"F-{number}", config(number), number)
+    table.is_loaded = True
+    assert (len(table), compiled) == (1_000, [])
+    assert table["F-8"].version == 8
+    compiled.clear()
+    table.put("F-7", config(7, "changed"), 1_000)
+    assert (table["F-7"].version, table["F-8"].version) == (1_000, 8)
+    assert compiled == ["https://t7.example/changed", "https://t7.example/ok"]
