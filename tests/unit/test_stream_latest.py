@@ -7,11 +7,10 @@ from collections.abc import Mapping
 
 import pytest
 
-from app.flows import postback
 from app.flows.config import parse_record
 from app.flows.flow import Flow
 from app.stream.latest import Latest
-from app.templates.program import Program
+from app.templates.program import Program, compile_template
 
 
 class Decoded:
@@ -84,7 +83,6 @@ def test_what_is_asked_for_while_it_is_loaded_is_never_older_than_what_came() ->
 
 def test_a_change_of_one_flow_compiles_its_templates_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     compiled: list[str] = []
-    compile_template = postback.compile_template
 
     def counted(template: str, headers: Mapping[str, str], *, omit_empty: bool) -> Program:
         compiled.append(template)
@@ -97,7 +95,7 @@ def test_a_change_of_one_flow_compiles_its_templates_alone(monkeypatch: pytest.M
         links = {"new": f"https://t{number}.example/{path}", "approve": f"https://t{number}.example/ok"}
         return json.dumps({"flow_id": f"F-{number}", "postbacks": links}).encode()
 
-    monkeypatch.setattr(postback, "compile_template", counted)
+    monkeypatch.setattr("app.flows.postback.compile_template", counted)
     table = Latest(read)
     for number in range(1_000):
         table.put(f"F-{number}", config(number), number)
