@@ -78,7 +78,7 @@ async def measure(
     with recording(pids[0], profile) if profile else nullcontext():
         began_s, before, engine_before = time.perf_counter(), cpu_s(pids), cpu_s(engine)
         async with asyncio.timeout(timeout_s):
-            await _ended(produce())
+            await ended(produce())
             while not await is_done():
                 await asyncio.sleep(_STEP_S)
         used, wall_s = cpu_s(pids) - before, time.perf_counter() - began_s
@@ -93,6 +93,7 @@ def with_latencies(cost: Cost, sink: Receiver, load: Load) -> Cost:
     return Cost(**asdict(cost) | latencies | {"per_s": seen.count / seen.wall_s, "dups": seen.dups})
 
 
-async def _ended(process: subprocess.Popen[bytes]) -> None:
+async def ended(process: subprocess.Popen[bytes]) -> None:
+    """Wait for a program's end. Raises `RuntimeError` when it failed."""
     if status := await asyncio.to_thread(process.wait):
         raise RuntimeError(f"{process.args!r} ended with {status}")

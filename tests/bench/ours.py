@@ -8,7 +8,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -57,12 +57,14 @@ class Ours:
 
     @property
     def pids(self) -> list[int]:
-        """The workers."""
-        return [worker.process.pid for worker in self.workers]
+        """The workers that run."""
+        return [worker.process.pid for worker in self.workers if worker.process.poll() is None]
 
-    async def start(self, roles: str, **switches: str) -> WorkerProcess:
+    async def start(
+        self, roles: str, name: str = "", timeout_s: float = 60, **switches: str
+    ) -> WorkerProcess:
         """Start `postbacks worker` and wait until it is ready; `switches` go into its environment."""
-        port, name = free_port(), f"w{len(self.workers) + 1}"
+        port, name = free_port(), name or f"w{len(self.workers) + 1}"
         own = {"POSTBACKS_WORKER": name, "POSTBACKS_WEB": f"127.0.0.1:{port}"}
         others = {k: v for k, v in os.environ.items() if not k.startswith("POSTBACKS_")}
         log = self.folder / f"{name}.log"
@@ -72,7 +74,7 @@ class Ours:
                 command, env=others | self.environ | own | switches, stdout=out, stderr=out, cwd=self.folder
             )
         self.workers.append(WorkerProcess(process, port, log))
-        return await self.workers[-1].ready()
+        return await self.workers[-1].ready(timeout_s)
 
     async def lag(self, roles: str) -> int:
         """How many records these roles have not committed."""
@@ -97,10 +99,23 @@ class Ours:
         return subprocess.Popen([program("load"), command, "-kafka", self.kafka.bootstrap, *told])
 
     def produce(
-        self, events: int, rate: float = 0.0, start: int = 0, flows: int = 1
+        self, events: int, rate: float = 0.0, start: int = 0, **spread: int
     ) -> subprocess.Popen[bytes]:
-        """Produce lead events."""
-        return self.load("produce", topic=self.topic("join"), n=events, rate=rate, start=start, flows=flows)
+        """Produce lead events; `flows` and `leads` say over how many they are spread."""
+        return self.load("produce", topic=self.topic("join"), n=events, rate=rate, start=start, **spread)
+
+    async def apply(self, flows: Iterable[Mapping[str, object]]) -> None:
+        """Write flow configs."""
+        producer = AIOKafkaProducer(bootstrap_servers=self.kafka.bootstrap, acks="all")
+        await producer.start()
+        try:
+            topic = self.settings.topics.flow_configs.name
+            for flow in flows:
+                key = str(flow["flow_id"]).encode()
+                await producer.send(topic, json.dumps(flow).encode(), key=key, partition=0)
+            await producer.flush()
+        finally:
+            await producer.stop()
 
     @contextmanager
     def drained(self) -> Iterator[None]:
@@ -128,7 +143,7 @@ async def ours(kafka: Kafka, *flows: Mapping[str, object], **switches: str) -> A
     await migrate_topics(load(environ))
     async with Groups(kafka.bootstrap) as groups:
         made = Ours(environ, kafka, folder, groups)
-        await _apply(made, flows)
+        await made.apply(flows)
         try:
             yield made
         finally:
@@ -136,18 +151,6 @@ async def ours(kafka: Kafka, *flows: Mapping[str, object], **switches: str) -> A
                 worker.kill()
             if not os.environ.get("POSTBACKS_KEEP"):
                 shutil.rmtree(folder, ignore_errors=True)
-
-
-async def _apply(made: Ours, flows: tuple[Mapping[str, object], ...]) -> None:
-    producer = AIOKafkaProducer(bootstrap_servers=made.kafka.bootstrap)
-    await producer.start()
-    try:
-        topic = made.settings.topics.flow_configs.name
-        for flow in flows:
-            key = str(flow["flow_id"]).encode()
-            await producer.send(topic, json.dumps(flow).encode(), key=key, partition=0)
-    finally:
-        await producer.stop()
 
 
 async def run_ours(

@@ -1,4 +1,4 @@
-"""Ours and the peer under the same load, by turns, as a table with ratios: `full`, `slow` and `steady`.
+"""Ours and the peer under the same load, by turns: `python -m tests.bench.pairs full` (slow, steady).
 
 `full` is full load with a receiver that answers at once, `slow` with one that takes 50 ms, `steady` is 500
 events a second. Each pipeline runs `repeat` times, all by turns, so what the machine does besides meets all;
@@ -7,18 +7,21 @@ a figure is the median, with the least and the most of it beside.
 
 from __future__ import annotations
 
+import argparse
+import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from tests.bench.measure import Cost, Load, median
 from tests.bench.ours import run_ours
 from tests.bench.rival import ONE_HOP, THREE_HOPS, TWO_PROCESSES, run_rival
-from tests.bench.sinks import Receiver
+from tests.bench.sinks import Receiver, receiver
+from tests.bench.stage import broker
 from tests.kafka import Kafka
 
 Run = Callable[[Kafka, Receiver, Load], Awaitable[Cost]]
-_PEER = f"Benthos, {THREE_HOPS}"
-_OURS = "ours"
+PEER = f"Benthos, {THREE_HOPS}"
+OURS = "ours"
 
 
 def _rival(what: str) -> Run:
@@ -30,8 +33,8 @@ def _ours(workers: int) -> Run:
 
 
 _RUNS: dict[str, Run] = {
-    _PEER: _rival(THREE_HOPS),
-    _OURS: _ours(1),
+    PEER: _rival(THREE_HOPS),
+    OURS: _ours(1),
     "ours, two processes": _ours(2),
     f"Benthos, {TWO_PROCESSES}": _rival(TWO_PROCESSES),
     f"Benthos, {ONE_HOP}": _rival(ONE_HOP),
@@ -55,20 +58,25 @@ PAIRS = {
 }
 
 
-async def table_of(pair: Pair, kafka: Kafka, sink: Receiver) -> str:
-    """Run the pair, all pipelines by turns; the table for a document."""
+async def by_turns(pair: Pair, kafka: Kafka, sink: Receiver) -> dict[str, list[Cost]]:
+    """Run all pipelines of the pair by turns; what each run of them cost."""
     names = list(_RUNS)[: pair.pipelines]
     costs: dict[str, list[Cost]] = {name: [] for name in names}
     for _ in range(pair.repeat):
         for name in names:
             costs[name].append(await _RUNS[name](kafka, sink, pair.load))
-            print(f"  {pair.title}; {name}: {costs[name][-1].line()}", flush=True)
-    return told(pair.title, costs, has_latency=bool(pair.load.rate))
+            print(f"  {name}: {costs[name][-1].line()}", flush=True)
+    return costs
 
 
-def told(title: str, costs: dict[str, list[Cost]], *, has_latency: bool) -> str:
+def ratio(costs: dict[str, list[Cost]]) -> float:
+    """Our CPU per delivery as a multiple of the peer's three hops."""
+    return median(costs[OURS]).cpu_us / median(costs[PEER]).cpu_us
+
+
+def told(pair: Pair, costs: dict[str, list[Cost]]) -> str:
     """The table of these costs: medians, spreads, and CPU as a multiple of the peer's three hops."""
-    peer = median(costs[_PEER])
+    title, has_latency, peer = pair.title, bool(pair.load.rate), median(costs[PEER])
     latency = " p50 ms | p99 ms |" if has_latency else ""
     lines = [f"| {title} | CPU µs (spread) | × three hops | deliveries/s |{latency} MiB |"]
     lines.append("| --- |" + " --- |" * (6 if has_latency else 4))
@@ -89,3 +97,21 @@ def spread(values: Sequence[float]) -> str:
 
 def _with_ratio(value: float, peer: float) -> str:
     return f"{value:.1f} ({value / peer:.1f}×)" if peer else f"{value:.1f}"
+
+
+def main() -> None:
+    """Run the pair that is named."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("pair", choices=PAIRS)
+    parser.add_argument("--repeat", type=int, default=0, help="instead of the pair's own")
+    parser.add_argument("--pipelines", type=int, default=0, help="of the table's rows the first so many")
+    asked = parser.parse_args()
+    pair = PAIRS[asked.pair]
+    pair = replace(pair, repeat=asked.repeat or pair.repeat, pipelines=asked.pipelines or pair.pipelines)
+    with broker() as kafka, receiver() as sink:
+        costs = asyncio.run(by_turns(pair, kafka, sink))
+    print(f"\n{told(pair, costs)}")
+
+
+if __name__ == "__main__":
+    main()

@@ -54,9 +54,9 @@ class Receiver:
 
 
 @contextmanager
-def receiver() -> Iterator[Receiver]:
-    """Run one."""
-    process = subprocess.Popen([program("sink")], stdout=subprocess.PIPE, text=True)
+def receiver(hosts: int = 0) -> Iterator[Receiver]:
+    """Run one; it answers as so many further hosts too, 127.0.1.1 and on, at the same port."""
+    process = subprocess.Popen([program("sink"), "-hosts", str(hosts)], stdout=subprocess.PIPE, text=True)
     try:
         assert process.stdout is not None
         yield Receiver(process.stdout.readline().split()[-1])

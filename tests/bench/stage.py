@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 import os
 import platform
+import signal
+import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,7 +20,8 @@ from tests.kafka import Kafka, start_kafka
 
 @contextmanager
 def broker() -> Iterator[Kafka]:
-    """Run Apache Kafka."""
+    """Run Apache Kafka; a SIGTERM meanwhile ends all that was started."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # a fresh topic has no leader for a moment
     with tempfile.TemporaryDirectory(prefix="postbacks-bench-", ignore_cleanup_errors=True) as folder:
         kafka = start_kafka(Path(folder))

@@ -1,4 +1,5 @@
-// sink: a cheap HTTP receiver. /pb?id=c00000123&…&ts=<Unix ns> answers 200, after the delay.
+// sink: a cheap HTTP receiver. /pb?id=c00000123&…&ts=<Unix ns> answers 200, after the delay; /hang never does.
+// With -hosts N it listens on 127.0.1.1 … 127.0.1.N at the same port, so that N hosts are there.
 // /reset?delay=MS begins to count anew, /count and /stats?skip=N tell what arrived (N: the first, left out of latencies).
 package main
 
@@ -82,6 +83,8 @@ func h(c *fasthttp.RequestCtx) {
 		return
 	}
 	switch string(c.Path()) {
+	case "/hang":
+		time.Sleep(time.Hour)
 	case "/reset":
 		mu.Lock()
 		count, dups, firstT, last = 0, 0, 0, 0
@@ -121,17 +124,31 @@ func h(c *fasthttp.RequestCtx) {
 	}
 }
 
-func main() {
-	addr := flag.String("addr", "127.0.0.1:0", "")
-	flag.Parse()
-	s := &fasthttp.Server{Handler: h, NoDefaultServerHeader: true, Concurrency: 100000, ReadBufferSize: 8192}
-	listener, err := net.Listen("tcp4", *addr)
+func check(err error) {
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "sink:", err)
 		os.Exit(1)
 	}
-	fmt.Println("sink listens on", listener.Addr())
-	if err := s.Serve(listener); err != nil {
-		panic(err)
+}
+
+func listen(addr string) net.Listener {
+	listener, err := net.Listen("tcp4", addr)
+	check(err)
+	return listener
+}
+
+func serve(s *fasthttp.Server, listener net.Listener) { check(s.Serve(listener)) }
+
+func main() {
+	addr := flag.String("addr", "127.0.0.1:0", "")
+	hosts := flag.Int("hosts", 0, "further hosts")
+	flag.Parse()
+	s := &fasthttp.Server{Handler: h, NoDefaultServerHeader: true, Concurrency: 100000, ReadBufferSize: 8192}
+	first := listen(*addr)
+	_, port, _ := net.SplitHostPort(first.Addr().String())
+	for i := range *hosts {
+		go serve(s, listen(fmt.Sprintf("127.0.1.%d:%s", i+1, port)))
 	}
+	fmt.Println("sink listens on", first.Addr())
+	serve(s, first)
 }

@@ -1,11 +1,13 @@
 // load: what moves records for the benches, cheaply.
 //
-//	load produce -topic T -n N [-rate R] [-start I] [-flows F]   N lead events, R a second (0: as fast as it goes)
-//	load copy -topic T -to U                                      T's records as they are now into U, partition by partition
-//	load drain -topic T                                           reads T until it is ended
+//	load produce -topic T -n N [-rate R] [-start I] [-flows F] [-leads L]   N lead events, R a second (0: as fast as it goes)
+//	load copy -topic T -to U                              T's records as they are now into U, partition by partition
+//	load drain -topic T                                   reads T until it is ended
+//	load fill -topic T -n N -sample FILE                  N records with the bytes of FILE, L-0000000 in them each time another
 package main
 
 import (
+	"bytes"
 	"context"
 	"flag"
 	"fmt"
@@ -16,24 +18,27 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 )
 
-const leads = 5000
-
 var statuses = []string{"new", "hold", "approve"}
 
-const event = `{"event_id":"c%08d","lead_id":"L-%05d","flow_id":"F-%d","status":"%s","occurred_at":"%s","price":35.5,"currency":"usd","uid":"A-%d",` +
+const event = `{"event_id":"c%08d","lead_id":"%s","flow_id":"F-%d","status":"%s","occurred_at":"%s","price":35.5,"currency":"usd","uid":"A-%d",` +
 	`"click":{"id":"k-%08d-9d3f2a","ip":"203.0.113.%d","ua":"Mozilla/5.0 (iPhone; CPU iPhone OS 17_5 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/17.5 Mobile/15E148 Safari/604.1",` +
 	`"geo":"DE","lang":"de","referer":"https://news.example.org/a?b=c"},` +
 	`"tags":{"utm_source":"fb","utm_campaign":"summer-26","utm_content":"creative-88","subid":"fb camp / März & Co #%d"},` +
 	`"customer":{"name":"Jörg Müller","phone":"+4915112345678","email":"joerg%d@example.com"},` +
 	`"meta":{"ts":"%d"}}`
 
-func lead(i int) string { return fmt.Sprintf("L-%05d", i%leads) }
+func lead(i int) string { return fmt.Sprintf("L-%07d", i) }
 
-func value(i, flows int) []byte {
+type spread struct{ flows, leads int }
+
+// Successive events are of leads that lie far from each other.
+func (s spread) lead(i int) int { return i * 7919 % s.leads }
+
+func (s spread) value(i int) []byte {
 	now := time.Now()
-	l := i % leads
+	l := s.lead(i)
 	at := now.UTC().Format("2006-01-02T15:04:05.000Z")
-	return fmt.Appendf(nil, event, i, l, l%flows+1, statuses[i/leads%len(statuses)], at, i%1000, i, i%250, i%97, l, now.UnixNano())
+	return fmt.Appendf(nil, event, i, lead(l), l%s.flows+1, statuses[i/s.leads%len(statuses)], at, i%1000, i, i%250, i%97, l, now.UnixNano())
 }
 
 func check(err error) {
@@ -45,13 +50,13 @@ func check(err error) {
 
 func told(_ *kgo.Record, err error) { check(err) }
 
-func produce(cl *kgo.Client, topic string, n int, rate float64, start, flows int) {
+func produce(cl *kgo.Client, topic string, n int, rate float64, start int, over spread) {
 	began := time.Now()
 	for i := range n {
 		if rate > 0 {
 			time.Sleep(time.Until(began.Add(time.Duration(float64(i) / rate * 1e9))))
 		}
-		cl.Produce(context.Background(), &kgo.Record{Topic: topic, Key: []byte(lead(start + i)), Value: value(start+i, flows)}, told)
+		cl.Produce(context.Background(), &kgo.Record{Topic: topic, Key: []byte(lead(over.lead(start + i))), Value: over.value(start + i)}, told)
 	}
 	check(cl.Flush(context.Background()))
 }
@@ -80,6 +85,14 @@ func copyAll(cl *kgo.Client, adm *kadm.Client, from, to string) {
 	check(cl.Flush(context.Background()))
 }
 
+func fill(cl *kgo.Client, topic string, n int, sample []byte) {
+	for i := range n {
+		value := bytes.ReplaceAll(sample, []byte(lead(0)), []byte(lead(i)))
+		cl.Produce(context.Background(), &kgo.Record{Topic: topic, Key: []byte(lead(i)), Value: value}, told)
+	}
+	check(cl.Flush(context.Background()))
+}
+
 func main() {
 	fs := flag.NewFlagSet("load", flag.ExitOnError)
 	kafka := fs.String("kafka", "", "host:port")
@@ -89,9 +102,11 @@ func main() {
 	rate := fs.Float64("rate", 0, "events a second")
 	start := fs.Int("start", 0, "number of the first event")
 	flows := fs.Int("flows", 1, "flows that the leads are spread over")
+	leads := fs.Int("leads", 5000, "leads that the events are of")
+	sample := fs.String("sample", "", "file with a value")
 	check(fs.Parse(os.Args[2:]))
-	opts := []kgo.Opt{kgo.SeedBrokers(*kafka), kgo.ProducerBatchCompression(kgo.NoCompression()), kgo.ProducerLinger(0), kgo.MaxBufferedRecords(1 << 20)}
-	if os.Args[1] != "produce" {
+	opts := []kgo.Opt{kgo.SeedBrokers(*kafka), kgo.ProducerBatchCompression(kgo.NoCompression()), kgo.ProducerLinger(0), kgo.MaxBufferedRecords(1 << 17)}
+	if os.Args[1] == "copy" || os.Args[1] == "drain" {
 		opts = append(opts, kgo.ConsumeTopics(*topic), kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()))
 	}
 	if os.Args[1] == "copy" {
@@ -102,9 +117,13 @@ func main() {
 	defer cl.Close()
 	switch os.Args[1] {
 	case "produce":
-		produce(cl, *topic, *n, *rate, *start, *flows)
+		produce(cl, *topic, *n, *rate, *start, spread{*flows, *leads})
 	case "copy":
 		copyAll(cl, kadm.NewClient(cl), *topic, *to)
+	case "fill":
+		value, err := os.ReadFile(*sample)
+		check(err)
+		fill(cl, *topic, *n, value)
 	case "drain":
 		for {
 			cl.PollFetches(context.Background())
