@@ -3,7 +3,7 @@
 - It runs on the role's own event loop. Faust runs it in a thread with a second loop: two loops share one
   GIL, and each step of either waits for it.
 - What a poll brings goes to the role's intake as whole lists. Faust makes two tasks, a message, an event and
-  an entry of a queue of each record. Records of changelogs still go its way, which its recovery needs.
+  an entry of a queue of each record. Changelogs are not its business (`app/stream/recovery.py`).
 - It ignores Faust's acks, which a skipped message of an old generation makes as well as a finished one, and
   commits what the ledgers released.
 - While a rebalance goes on Faust hands out records of streams before it seeks to their committed offsets,
@@ -95,11 +95,7 @@ class LedgerConsumer(driver.Consumer):
             return
         records = await self._thread.fetch(self._get_active_partitions())
         for tp, batch in records.items():
-            if not self._is_changelog_tp(tp):
-                self._hand_out(tp, batch)
-        for tp, batch in records.items():
-            if self._is_changelog_tp(tp):
-                await self._hand_to_faust(tp, batch)
+            self._hand_out(tp, batch)
 
     def _hand_out(self, tp: Any, records: list[Any]) -> None:
         if self._begun_after != self._revokes:
@@ -113,17 +109,6 @@ class LedgerConsumer(driver.Consumer):
         if records:
             self._read_offset[tp] = records[-1].offset
             self.app.receivers[tp.topic](tp, records)
-
-    async def _hand_to_faust(self, tp: Any, records: list[Any]) -> None:
-        """Records of a changelog, until the flow stops: Faust's recovery takes them from its queue."""
-        generation = self.app.consumer_generation_id
-        for record in records:
-            if not self.flow_active or generation != self.app.consumer_generation_id:
-                return
-            read = self._read_offset[tp]
-            if read is None or record.offset >= read:
-                await self.wait_first(self.callback(self._to_message(tp, record)), self.suspend_flow.wait())
-                self._read_offset[tp] = record.offset
 
     async def _begin_at_committed(self) -> None:
         revokes = self._revokes

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Awaitable, Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,8 @@ import faust
 
 from app.settings import Settings
 from app.stream.consumer import LedgerConsumer, LedgerTransport, Receive
-from app.stream.kafka import tls_context
+from app.stream.kafka import new_changelog_reader, tls_context
+from app.stream.recovery import Tables
 from app.topics import MAX_RECORD_BYTES
 
 Quiesce = Callable[[float], Awaitable[None]]
@@ -33,6 +35,7 @@ class RoleApp(faust.App):
     grace_s: float
     finished: Counter[Any]  # values finished so far, by topic partition
     receivers: dict[str, Receive]  # who takes the records of a topic
+    new_reader: Callable[[], Any]  # of its tables' changelogs
     leaving = False  # nothing new is taken any more, whatever is assigned
 
     @property
@@ -100,11 +103,13 @@ def new_app(settings: Settings, role: str, data_dir: Path) -> RoleApp:
         stream_wait_empty=False,
         web_enabled=False,
         autodiscover=False,
+        TableManager=Tables,
     )
     app.quiesce = _nothing_to_finish
     app.grace_s = settings.handover_s
     app.finished = Counter()
     app.receivers = {}
+    app.new_reader = partial(new_changelog_reader, settings)
     return app
 
 

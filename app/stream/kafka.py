@@ -141,6 +141,18 @@ def new_reader(settings: Settings) -> AIOKafkaConsumer:
     )
 
 
+def new_changelog_reader(settings: Settings) -> AIOKafkaConsumer:
+    """The same for changelogs, which are read whole: of many partitions little at a time."""
+    return AIOKafkaConsumer(
+        **client_options(settings),
+        enable_auto_commit=False,
+        auto_offset_reset="earliest",
+        fetch_max_wait_ms=200,
+        fetch_max_bytes=8 * 1024 * 1024,
+        max_partition_fetch_bytes=1024 * 1024,
+    )
+
+
 def new_admin(settings: Settings) -> AIOKafkaAdminClient:
     """A client for topics and their settings."""
     return AIOKafkaAdminClient(**client_options(settings), request_timeout_ms=30_000)

@@ -1,9 +1,9 @@
 """A Faust table read and written by explicit partition, its changelog by our own producer.
 
 Faust takes the partition of a write from the event it yielded last, which is wrong as soon as a batch
-spans partitions, and waits for no changelog ack. So Faust only assigns and recovers the table; values go
-in here: first the changelog with its ack, then RocksDB together with the offset recovered up to (without
-it each restart would read the changelog from 0). A crash in between is mended by recovery.
+spans partitions, and waits for no changelog ack. So Faust only assigns the table; values go in here: first
+the changelog with its ack, then RocksDB together with the offset recovered up to (without it each restart
+would read the changelog from 0). A crash in between is mended by `app/stream/recovery.py`.
 """
 
 from __future__ import annotations
@@ -15,18 +15,24 @@ import rocksdict
 from faust.stores.rocksdb import RocksDBOptions
 
 from app.stream.faust_app import RoleApp
+from app.stream.recovery import write
 
 _BLOCK_CACHE = rocksdict.Cache(64 * 1024 * 1024)  # one for all partitions of the process
 
 
 class _Options(RocksDBOptions):
-    """Faust's options with one shared block cache (its own: 2 GiB a partition) and small write buffers."""
+    """Faust's options, their memory bounded: values, indexes and filters of all partitions share one cache.
+
+    Faust has a cache of 2 GiB for each partition, and keeps indexes and filters beside it.
+    """
 
     def as_options(self) -> Any:
         options = super().as_options()
         blocks = rocksdict.BlockBasedOptions()
         blocks.set_bloom_filter(10, block_based=False)
         blocks.set_block_cache(_BLOCK_CACHE)
+        blocks.set_cache_index_and_filter_blocks(True)
+        blocks.set_pin_l0_filter_and_index_blocks_in_cache(True)
         options.set_block_based_table_factory(blocks)
         return options
 
@@ -44,8 +50,8 @@ class PartitionTable:
         )
         self._table.data.rocksdb_options = _Options(
             use_rocksdict=True,
-            block_cache_size=8 * 1024 * 1024,
-            write_buffer_size=8 * 1024 * 1024,
+            block_cache_size=1,  # it makes one, which nothing uses
+            write_buffer_size=2 * 1024 * 1024,
             max_write_buffer_number=2,
             target_file_size_base=32 * 1024 * 1024,
         )
@@ -63,14 +69,7 @@ class PartitionTable:
 
     def put(self, partition: int, entries: dict[bytes, bytes | None], offset: int) -> None:
         """Write entries (None deletes) that the changelog has acknowledged up to `offset`."""
-        batch = rocksdict.WriteBatch(raw_mode=True)
-        for key, value in entries.items():
-            if value is None:
-                batch.delete(key)
-            else:
-                batch.put(key, value)
-        batch.put(self._table.data.offset_key, str(offset).encode())
-        self._db(partition).write(batch)
+        write(self._table.data, partition, entries, offset)
 
     def items(self, partition: int, start: bytes, most: int) -> list[tuple[bytes, bytes]]:
         """Up to `most` entries from key `start` on, in the order of their keys."""
