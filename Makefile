@@ -4,7 +4,10 @@ PYTHON ?= python3
 UV := $(shell command -v uv 2>/dev/null || echo .uv/bin/uv)
 RUN := .venv/bin/
 
-.PHONY: help setup demo lint test test-all drill bench clean
+AXE := 4.14.1
+SUDO := $(shell test "$$(id -u)" = 0 || command -v sudo)
+
+.PHONY: help setup setup-browser demo lint test test-all drill bench clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -26,9 +29,14 @@ lint: setup ## ruff, mypy --strict, import direction
 	$(RUN)pytest -q -p no:cacheprovider tests/unit/test_architecture.py
 
 test: setup ## unit, vectors, properties, embedded engines (under 5 minutes)
-	$(RUN)pytest -q -m "not kafka and not slow"
+	$(RUN)pytest -q -m "not kafka and not slow and not browser"
 
-test-all: setup ## everything, Apache Kafka included (under 20 minutes)
+setup-browser: setup ## chromium from Debian and axe-core from npm, for the browser tests
+	@command -v chromium >/dev/null || { $(SUDO) apt-get update -qq && $(SUDO) apt-get install -y -qq chromium; }
+	@test -f .cache/axe/package/axe.min.js || { mkdir -p .cache/axe && cd .cache/axe && \
+		npm pack -s axe-core@$(AXE) >/dev/null && tar xzf axe-core-$(AXE).tgz; }
+
+test-all: setup setup-browser ## everything, Apache Kafka included (under 20 minutes)
 	$(RUN)pytest -q -n 4 --dist loadfile -m "not drill and not alone"
 	$(RUN)pytest -q -m "alone and not drill"
 

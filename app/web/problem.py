@@ -82,6 +82,7 @@ def document(title: str, body: str) -> str:
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         f"<title>{escape(title)} – Postbacks</title>\n"
+        '<link rel="icon" href="/static/icon.svg">\n'
         '<link rel="stylesheet" href="/static/postbacks.css">\n</head>\n'
         f"<body>\n<main>\n{body}\n</main>\n</body>\n</html>\n"
     )

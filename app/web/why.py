@@ -18,6 +18,7 @@ from app.queries.rows import Shown
 from app.web.numbers import day, time_of_day
 from app.web.texts import say
 
+_DEFAULT = "default: "
 _SAME_AS = "unchanged: the same as request "
 
 
@@ -57,10 +58,14 @@ def why(rows: Sequence[Shown], stored: StoredVersion | None, fingerprint: str, u
     if last.outcome in ("skipped", "rejected", "blocked", "parked", "discarded") and last.reason:
         told.append(say("show.why_reason", reason=last.reason))
     if verdict := next((row for row in reversed(rows) if row.verdict), None):
-        rule = say("show.why_rule", rule=verdict.rule) if verdict.rule else say("show.why_default")
-        told.append(say("show.why_verdict", verdict=verdict.verdict, rule=rule))
+        told.append(say("show.why_verdict", verdict=verdict.verdict, rule=_of_verdict(verdict.rule)))
     same_as = last.reason.removeprefix(_SAME_AS) if last.reason.startswith(_SAME_AS) else ""
     return Why(told, same_as, "" if postback is None else _config(postback))
+
+
+def _of_verdict(rule: str) -> str:
+    default = rule.removeprefix(_DEFAULT)
+    return say("show.why_default", rule=default) if default != rule else say("show.why_rule", rule=rule)
 
 
 def _of_flow(last: Shown, stored: StoredVersion | None, postback: Postback | None) -> list[str]:

@@ -50,4 +50,5 @@ def routes(application: web.Application) -> None:
     application.router.add_get("/api/openapi.json", openapi)
     for route in ROUTES:
         handler = for_role(route.role)(served(route.work))
-        application.router.add_route(route.method, route.path, handler)
+        path = route.path.replace("}", ":[^/]+}")  # by itself {id} would match no braces
+        application.router.add_route(route.method, path, handler)

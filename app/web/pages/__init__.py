@@ -30,6 +30,8 @@ from app.web.pages.overview import LAGS, overview
 from app.web.pages.show import send_again, show
 from app.web.render import set_up
 
+_ID = "{id:[^/]+}"  # by itself {id} would match no braces
+
 
 def routes(application: web.Application) -> None:
     """Add the pages."""
@@ -43,6 +45,6 @@ def routes(application: web.Application) -> None:
     router.add_get(f"{LOG}.csv", as_csv)
     router.add_get(f"{LOG}.jsonl", as_json_lines)
     router.add_get(f"{LOG}/live", live)
-    router.add_get(f"{LOG}/{{id}}", show)
-    router.add_post(f"{LOG}/{{id}}/send-again", send_again)
-    router.add_get("/leads/{id}", lead)
+    router.add_get(f"{LOG}/{_ID}", show)
+    router.add_post(f"{LOG}/{_ID}/send-again", send_again)
+    router.add_get(f"/leads/{_ID}", lead)
