@@ -35,6 +35,7 @@ from app.stream.kafka import new_producer
 from app.stream.migrate import check_topics
 from app.stream.watchdog import Reading, Watchdog
 from app.web.context import Web
+from app.web.inbound import read_inbound
 from app.web.origin import is_loopback
 from app.web.server import listen, new_server
 from app.web.who import Tokens
@@ -126,7 +127,7 @@ async def _listening(
 
 
 class Work:
-    """The roles of one process; made within its event loop. Raises `StartFault`."""
+    """The roles of one process; made within its event loop. Raises `StartFault` and `SettingsFault`."""
 
     def __init__(self, settings: Settings, names: Sequence[str], secrets: Secrets) -> None:
         self._settings = settings
@@ -134,7 +135,9 @@ class Work:
         self._secrets = secrets
         self._tokens = tokens_of(settings)
         self._producer = new_producer(settings)
-        self._web = Web(settings, self._tokens, self._producer, secrets) if "web" in names else None
+        inbound = read_inbound(settings.inbound)
+        self._hidden = settings.passwords | inbound.tokens
+        self._web = Web(settings, self._tokens, self._producer, secrets, inbound) if "web" in names else None
         self._roles: list[Role] = []
         self._jobs: list[asyncio.Task[Any]] = []
 
@@ -161,7 +164,7 @@ class Work:
 
         Raises `StartFault` and `KafkaError` when the start fails, `StopFault` when the stop does.
         """
-        hide_in_logs(lambda: self._secrets.known() | self._settings.passwords)
+        hide_in_logs(lambda: self._secrets.known() | self._hidden)
         async with AsyncExitStack() as stack:
             await self._producer.start()
             stack.push_async_callback(_within, _LEAVE_S, self._producer.stop)

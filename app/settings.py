@@ -30,7 +30,7 @@ __all__ = [
     "strangers",
 ]
 
-UNSUPPORTED = ("CLICKHOUSE_CLUSTER", "INBOUND")
+UNSUPPORTED = ("CLICKHOUSE_CLUSTER",)
 """Settings to come: they are refused, because nothing obeys them yet."""
 LEAST_TOKEN = 16
 _NOT_SETTINGS = re.compile(
@@ -81,6 +81,7 @@ class Settings:
     web_port: int = 8080
     token: str = field(default="", repr=False)
     view_token: str = field(default="", repr=False)
+    inbound: Path | None = None
     sending: str = "on"
     allow_networks: tuple[Network, ...] = ()
     proxy: ProxyLink | None = None
@@ -169,6 +170,7 @@ def _read(read: Reader) -> Settings:
         web_port=port,
         token=_token(read),
         view_token=read.text("VIEW_TOKEN", ""),
+        inbound=Path(inbound) if (inbound := read.file("INBOUND")) else None,
         sending=read.choice("SENDING", "on", ("on", "dry-run")),
         allow_networks=read.networks("ALLOW_NETWORKS"),
         proxy=_proxy(read),

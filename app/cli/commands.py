@@ -124,11 +124,13 @@ def worker(
     Example: POSTBACKS_KAFKA=kafka:9092 postbacks worker --role join,outbound
     """
     from app.main import ROLES
+    from app.web.inbound import read_inbound
 
     asked = [part.strip() for part in role.split(",")]
     if unknown := [name for name in asked if name not in (*ROLES, "all")]:
         fail(f"--role {unknown[0]!r} is unknown: choose from {', '.join(ROLES)} or all", status=2)
     settings = load()
+    read_inbound(settings.inbound)  # before anything that may be away
     reach_kafka(settings)
     _run_worker(settings, ROLES if "all" in asked else tuple(asked))
 

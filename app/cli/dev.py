@@ -63,8 +63,10 @@ def environ_at_home(command: str) -> dict[str, str]:
 def settings_at_home(environ: Mapping[str, str], port: int | None) -> Settings:
     """The settings of what runs on this machine; what is none is a warning. Raises `SettingsFault`."""
     from app.dev import home_settings
+    from app.web.inbound import read_inbound
 
     settings = home_settings(environ)
+    read_inbound(settings.inbound)
     for stranger in strangers(environ):
         print(f"postbacks: warning: {stranger}", file=sys.stderr)
     return settings if port is None else replace(settings, web_port=port)

@@ -17,6 +17,7 @@ from app.outbound.parked import known_state
 from app.outbound.parking import KnownState
 from app.settings import Settings
 from app.stream.whole import WholeTable
+from app.web.inbound import Inbound
 from app.web.limiter import Limiter
 from app.web.who import NOBODY, Asker, Tokens
 
@@ -65,6 +66,7 @@ class Web:
     tokens: Tokens
     producer: AIOKafkaProducer
     secrets: Secrets
+    inbound: Inbound = field(default_factory=Inbound)
     now_ms: Callable[[], int] = now_ms
     limiter: Limiter = field(default_factory=Limiter)
 

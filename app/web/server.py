@@ -14,7 +14,7 @@ from aiohttp import web
 from prometheus_client import generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 
-from app.web import pages
+from app.web import called, pages
 from app.web.api import table
 from app.web.context import WEB, Web
 from app.web.gate import TOKENS, for_role, gate, refusals_told, secured
@@ -55,6 +55,7 @@ def _add_web(application: web.Application, web_role: Web) -> None:
     application.router.add_post("/login", login)
     application.router.add_post("/logout", logout)
     table.routes(application)
+    called.routes(application)
     pages.routes(application)
 
 

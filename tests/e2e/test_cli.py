@@ -240,6 +240,14 @@ def test_a_setting_that_nothing_obeys_yet_stops_the_start(shell: Shell) -> None:
     assert "sesame" not in done.stderr
 
 
+def test_a_mapping_of_inbound_calls_that_cannot_work_stops_the_start(shell: Shell) -> None:
+    shell.write("inbound.json", {"short": {"flow": "F-7", "fields": {"lead_id": "id"}}})
+    for command in ("worker", "dev --port 0"):
+        away = {"POSTBACKS_KAFKA": "", "POSTBACKS_CLICKHOUSE": ""}
+        done = shell.run(*command.split(), POSTBACKS_INBOUND="inbound.json", **away)
+        one_line(done, 2, "POSTBACKS_INBOUND", "entry 1", "5 characters")
+
+
 def test_a_token_that_could_be_guessed_stops_the_start(shell: Shell) -> None:
     done = shell.run("worker", POSTBACKS_TOKEN="sesame")
     one_line(done, 2, "POSTBACKS_TOKEN", "6 characters", "openssl rand")

@@ -22,6 +22,7 @@ from tests.workers import until
 
 pytestmark = [pytest.mark.chdb, pytest.mark.slow, pytest.mark.timeout(180)]
 
+NETWORK = "a-token-of-a-network"
 Got = tuple[int, Any]
 
 
@@ -52,8 +53,12 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dev]:
             "POSTBACKS_ALLOW_NETWORKS": "127.0.0.0/8",
             "POSTBACKS_TOKEN": EDIT,
             "POSTBACKS_VIEW_TOKEN": VIEW,
+            "POSTBACKS_INBOUND": "inbound.json",
         },
     )
+    fields = {"lead_id": "id", "status": "st", "price": "payout", "click.id": "subid"}
+    mapped = {NETWORK: {"flow": "F-9", "fields": fields, "statuses": {"sale": "approve"}}}
+    shell.write("inbound.json", mapped)
     with dev(shell, "--port", "0") as started:
         while "is ready" not in started.told():
             assert started.process.poll() is None, started.told()
@@ -267,6 +272,41 @@ async def test_what_was_sent_is_found_and_viewers_see_no_phone_and_no_email(api:
     assert groups[0]["group"] == {"flow": "F-log", "postback": "new"}
     for query in ("by=week", "by=flow&lead=L", "limit=-1"):
         assert (await api("GET", f"/api/stats?{query}"))[0] == 422
+
+
+async def test_a_call_of_a_network_becomes_an_event_once(api: Api, running: Dev) -> None:
+    client = api.client
+    call = {"id": "N-1", "st": "sale", "payout": "12.5", "subid": "c-7"}
+    for _ in range(2):
+        async with client.get(f"/in/{NETWORK}", params=call) as got:
+            assert (got.status, await got.text()) == (200, "ok\n")
+    async with client.post(f"/in/{NETWORK}?id=N-1", data={"st": "cancel"}) as got:
+        assert got.status == 200
+    for params, word in (({"id": "N-2", "st": "sold"}, "st: "), ({"st": "sale"}, "id: missing")):
+        async with client.get(f"/in/{NETWORK}", params=params) as got:
+            assert (got.status, (await got.text()).startswith(word)) == (422, True)
+    async with client.post(f"/in/{NETWORK}?id=N-1", data={"id": "N-2"}) as got:
+        assert (got.status, await got.text()) == (422, "id: it stands twice, with different values\n")
+    async with client.get(f"/in/{NETWORK}x", params=call) as got:
+        assert got.status == 404
+    async with client.head(f"/in/{NETWORK}", params={**call, "id": "N-3"}) as got:
+        assert got.status == 405
+
+    async def told() -> Any:
+        status, story = await api("GET", "/api/leads/N-1")
+        return story if status == 200 and len(story["events"]) == 3 else None
+
+    story = await until(told, "the lead")
+    assert [event["result"] for event in story["events"]] == ["folded", "repeat", "folded"]
+    lead = story["lead"]
+    assert (lead["status"], lead["price"], lead["click"]["id"], lead["flow_id"]) == (
+        "cancel",
+        12.5,
+        "c-7",
+        "F-9",
+    )
+    assert (await api("GET", "/api/leads/N-3"))[0] == 404
+    assert NETWORK not in running.told()
 
 
 async def test_a_preview_shows_the_request_and_what_is_wrong_at_its_place(viewer: Api) -> None:

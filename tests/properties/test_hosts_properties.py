@@ -157,7 +157,8 @@ class World(RuleBasedStateMachine):
 
     def _was_put_off(self, step: PutOff[int]) -> None:
         job, wait_ms = step.job, step.due_ms - self.now
-        least = WAITS_MS[0] if step.why in ("queue", "rate") else WAITS_MS[min(job.put_offs, 2)]
+        most = {"queue": 0, "rate": 0, "lane": 1}.get(step.why, 2)
+        least = WAITS_MS[min(job.put_offs, most)]
         assert wait_ms >= least
         assert step.due_ms >= self.paused[job.host]
         assert step.due_ms >= self.open.get(job.host, 0)

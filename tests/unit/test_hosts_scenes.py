@@ -349,6 +349,25 @@ def test_what_comes_new_stays_behind_a_backlog_unless_nothing_of_it_is_here(rate
     assert len(scene.put_offs) == put_off + 1
 
 
+def test_what_stays_behind_one_that_never_comes_back_goes_after_minutes() -> None:
+    """The first went to another owner of the partition; its host is well all the time."""
+    scene = Scene()
+    scene.prove("a")
+    scene.offer("a", 2 * MOST_WAITING, lane="L")
+    assert scene.put_offs[-1].job.is_first
+    while scene.flying:
+        scene.now += 50
+        scene.end("a")
+    scene.offer("a", 1, lane="L")
+    began = scene.now
+    assert scene.put_offs[-1].why == "lane"
+    while (put_off := scene.put_offs[-1]).job.lane[0] == "L" and not scene.flying:
+        scene.now = put_off.due_ms
+        scene.again(put_off)
+    assert [job.lane[0] for job in scene.flying] == ["L"]
+    assert scene.now - began < 300_000
+
+
 def test_a_bounded_number_of_hosts_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "MOST_HOSTS", 10)
     scene = Scene()

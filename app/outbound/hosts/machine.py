@@ -9,8 +9,9 @@
 | of a lane | one in flight; the next waits without a place in its host |
 
 What would wait for longer than some seconds is put off: for the n-th of `put_off_waits_ms` at the n-th
-time in a row (the last repeats), for longer when its host is closed for longer or when its lane put off
-something before it. What a host or a rate that works has no time for now gets a time of its own (`slots`).
+time in a row (the last repeats), for longer when its host is closed for longer. What stays behind something
+that its lane put off comes back after that, the first or second wait later at least. What a host or a rate
+that works has no time for now gets a time of its own (`slots`).
 Nothing waits here for longer than `MOST_WAIT_MS`.
 
 The caller offers, takes until there is None, starts or writes away what it took, says `done` after each
@@ -152,8 +153,10 @@ class Hosts(Generic[T]):
         """Until when a job is put off at once, and why; None when it may wait."""
         before_ms = self._behind.due_ms(job, now_ms)
         is_long = self._lanes.length(job.lane) >= host.bound(now_ms) // LANE_PART
-        if before_ms is not None or is_long:
-            return self._after_lane(host, job, before_ms or now_ms, now_ms)
+        if before_ms is not None:
+            return self._after_lane(host, job, before_ms, now_ms)
+        if is_long:
+            return max(now_ms + self._wait_ms(job.put_offs), host.closed_ms), "lane"
         if host.closed_ms > now_ms + SHORT_MS:
             return self._after_closed(host, job, now_ms)
         if job.rate is not None:
@@ -170,8 +173,11 @@ class Hosts(Generic[T]):
         return self._waits_ms[min(put_offs, len(self._waits_ms) - 1)]
 
     def _after_lane(self, host: Host[T], job: Job[T], before_ms: int, now_ms: int) -> tuple[int, Why]:
-        """When a job is offered again that has to stay behind one that is due at `before_ms`."""
-        later_ms = max(now_ms + self._wait_ms(job.put_offs), host.closed_ms)
+        """When a job is offered again that has to stay behind one that is due at `before_ms`.
+
+        It waits longer only as that one does, which may have gone to another owner and never come back.
+        """
+        later_ms = max(now_ms + self._wait_ms(min(job.put_offs, 1)), host.closed_ms)
         return max(later_ms, before_ms + host.duration_ms), "lane"
 
     def _after_closed(self, host: Host[T], job: Job[T], now_ms: int) -> tuple[int, Why]:
