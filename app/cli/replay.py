@@ -61,7 +61,8 @@ def replay(
 
     Example: postbacks replay --flow F-7 --postback fb --outcome failed --since 6h
     """
-    from app.cli.replaying import Asked, Chosen, replay
+    from app.cli.replaying import Asked, replay
+    from app.queries.again import Chosen
     from app.queries.filters import Filters
 
     filters = filters_of(

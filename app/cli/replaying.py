@@ -4,45 +4,26 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from math import ceil
-from typing import Any, get_args
+from typing import Any
 
 from app.cli.clickhouse import MAX_EXECUTION_S, clickhouse_failures_told
 from app.cli.ending import confirm, fail, run_async, settings_told
 from app.cli.printing import console, print_json, visible
 from app.cli.rerender import print_differences, rerender_for
-from app.flows.verdict import Then
-from app.join.again import Wanted
 from app.kit.clock import now_ms
 from app.kit.pace import Pace
 from app.log.writer import connect
-from app.messages.record import Address
-from app.messages.request import Request
-from app.outbound.policy import overdue
-from app.outbound.replay import Original, Replays, numbered
-from app.queries.filters import FilterFault, Filters
-from app.queries.replay import Replayable, find_replayable
-from app.queries.rerender import Rerender, ToRender
+from app.outbound.replay import Replays
+from app.queries.again import VERDICTS, Chosen, Looked, find, look, requests_again
+from app.queries.filters import FilterFault
+from app.queries.replay import Replayable
+from app.queries.rerender import Rerender
 from app.settings import Settings
 from app.stream.migrate import check_topics
-
-_CHUNK = 500
-_VERDICTS = (*get_args(Then), "blocked")
-_NEVER = Original(None, "it was never rendered")
-_BY_ITSELF = ("failed", "blocked")
-"""What is sent again when neither ids nor outcomes are named."""
-
-
-@dataclass(frozen=True, slots=True)
-class Chosen:
-    """Which requests: all must hold, empty asks for nothing."""
-
-    filters: Filters
-    ids: tuple[str, ...]
-    verdicts: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,19 +38,10 @@ class Asked:
     as_json: bool
 
 
-@dataclass
-class Looked:
-    """What a look at the chosen requests found; `faults` counts why some cannot be sent."""
-
-    sendable: int = 0
-    overdue: int = 0
-    faults: Counter[str] = field(default_factory=Counter)
-
-
 def replay(asked: Asked) -> None:
     """Find, count, ask, send."""
-    if unknown := [name for name in asked.chosen.verdicts if name not in _VERDICTS]:
-        fail(f"there is no verdict {unknown[0]!r}: they are {', '.join(_VERDICTS)}", status=2)
+    if unknown := [name for name in asked.chosen.verdicts if name not in VERDICTS]:
+        fail(f"there is no verdict {unknown[0]!r}: they are {', '.join(VERDICTS)}", status=2)
 
     async def work(settings: Settings) -> None:
         await check_topics(settings, [settings.topics.requests])
@@ -90,19 +62,9 @@ def replay(asked: Asked) -> None:
 
 
 async def _find(settings: Settings, asked: Chosen) -> list[Replayable]:
-    filters = asked.filters
-    if not asked.ids and not filters.outcomes and not asked.verdicts:
-        filters = replace(filters, outcomes=_BY_ITSELF)
     client = await connect(settings.clickhouse)
     try:
-        return await find_replayable(
-            client,
-            filters,
-            requests_topic=settings.topics.requests.name,
-            request_ids=asked.ids,
-            verdicts=asked.verdicts,
-            max_execution_s=MAX_EXECUTION_S,
-        )
+        return await find(client, settings, asked, max_execution_s=MAX_EXECUTION_S)
     finally:
         await client.close()
 
@@ -112,10 +74,7 @@ async def _replay(
 ) -> None:
     replays = await stack.enter_async_context(Replays(settings))
     rewrite = await rerender_for(settings, stack) if asked.rerender else None
-    looked = Looked()
-    async for requests in _requests(chosen, replays, rewrite, looked.faults):
-        looked.sendable += len(requests)
-        looked.overdue += sum(overdue(request, now_ms()) is not None for _, request in requests)
+    looked = await look(chosen, replays, rewrite, now_ms())
     _print_looked(looked, rewrite, asked)
     if not looked.sendable:
         fail("nothing can be sent")
@@ -124,7 +83,7 @@ async def _replay(
         f"Send {looked.sendable} again at {asked.rate_per_s:g} a second, about {takes_s} s?", yes=asked.yes
     )
     pace, sent = Pace(asked.rate_per_s), 0
-    async for requests in _requests(chosen, replays, rewrite, Counter()):
+    async for requests in requests_again(chosen, replays, rewrite, Counter()):
         await replays.send(requests, pace, ignore_deadline=asked.ignore_deadline)
         sent += len(requests)
         if sent < looked.sendable:
@@ -133,39 +92,6 @@ async def _replay(
         print_json([{"replayed": sent, "not_sent": sum(looked.faults.values())}])
     else:
         print(f"{sent} sent again: postbacks logs tail shows what comes of them")
-
-
-async def _requests(
-    chosen: Sequence[Replayable], replays: Replays, rewrite: Rerender | None, faults: Counter[str]
-) -> AsyncIterator[list[tuple[int, Request]]]:
-    """The requests as they will be sent, with their partitions, some at a time; `faults` takes the others."""
-    for at in range(0, len(chosen), _CHUNK):
-        chunk = chosen[at : at + _CHUNK]
-        originals = await replays.originals([_address(one) for one in chunk if one.offset >= 0])
-        before = [originals.get(_address(one), _NEVER) for one in chunk]
-        if rewrite is None:
-            found = [original.request for original in before]
-            faults.update(f"{o.reason}: --rerender makes it anew" for o in before if o.reason)
-        else:
-            known = len(rewrite.faults)
-            pairs = zip(chunk, before, strict=True)
-            found = await rewrite.render(
-                [ToRender(one.request_id, _wanted(one), one.partition, o.request) for one, o in pairs]
-            )
-            faults.update(fault.reason for fault in rewrite.faults[known:])
-        yield [
-            (one.partition, numbered(request, one.replay + 1))
-            for one, request in zip(chunk, found, strict=True)
-            if request is not None
-        ]
-
-
-def _address(one: Replayable) -> Address:
-    return Address(one.partition, one.offset, one.index)
-
-
-def _wanted(one: Replayable) -> Wanted:
-    return Wanted(one.lead_id, one.event_id, one.lead_seq, one.flow_id, one.postback_id, one.event)
 
 
 def _print_chosen(chosen: Sequence[Replayable], asked: Asked) -> None:

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from aiohttp import web
 from aiokafka import AIOKafkaProducer
+from aiokafka.errors import KafkaTimeoutError
 
 from app.kit.clock import now_ms
 from app.kit.secrets import Secrets
@@ -21,6 +22,8 @@ from app.web.inbound import Inbound
 from app.web.limiter import Limiter
 from app.web.who import NOBODY, Asker, Tokens
 
+_PATIENCE_S = 10.0
+_LOOK_S = 0.02
 MAX_EXECUTION_S = 5.0
 """How long ClickHouse may work on one question of a page or of the API."""
 
@@ -59,7 +62,7 @@ class Web:
     """The web role: it keeps no state but two whole tables, which `jobs` follow, and tasks that run on.
 
     `flows` has each flow config by its id, `states` each postback's state by `app.messages.state.key_of`;
-    flows are saved one at a time, under `saving`.
+    flows are saved one at a time, under `saving`; `releases` are those that run here, by the same keys.
     """
 
     settings: Settings
@@ -80,7 +83,9 @@ class Web:
             self.settings, topics.postback_states.name, known_state
         )
         self.saving = asyncio.Lock()
+        self.replaying = asyncio.Lock()
         self.tasks: set[asyncio.Task[Any]] = set()
+        self.releases: dict[str, asyncio.Task[Any]] = {}
 
     def jobs(self) -> list[Coroutine[Any, Any, None]]:
         """What runs for ever: the tables are followed."""
@@ -97,6 +102,22 @@ class Web:
         self.tasks.add(task)
         task.add_done_callback(self.tasks.discard)
         return task
+
+    async def write(self, topic: str, key: str, value: bytes | None, table: WholeTable[Any]) -> int:
+        """Write a record of a whole table, None deletes; its offset, once Kafka and `table` have it.
+
+        So the next look at the table sees it. Raises `KafkaError`.
+        """
+        try:
+            async with asyncio.timeout(_PATIENCE_S):
+                sent = await self.producer.send(topic, value, key=key.encode(), partition=0)
+                await asyncio.wait((sent,))
+                offset: int = sent.result().offset
+                while table.offset < offset:  # noqa: ASYNC110 - the table tells nobody
+                    await asyncio.sleep(_LOOK_S)
+        except TimeoutError:
+            raise KafkaTimeoutError("it does not answer") from None
+        return offset
 
     async def close(self) -> None:
         """Give up what still runs."""

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import dataclass
 
 from app.flows.config import FlowFault, parse
 from app.flows.lint import Warning, lint
 from app.web.context import Web
-
-_READ_S = 5.0
-_LOOK_S = 0.02
 
 
 class Conflict(Exception):
@@ -82,11 +78,4 @@ def _looked(web: Web, flow_id: str, expected: Expected) -> int | None:
 
 
 async def _write(web: Web, flow_id: str, config: bytes | None) -> int:
-    """Write the record and wait until this worker has read it, so that the next look sees it."""
-    topic = web.settings.topics.flow_configs.name
-    sent = await web.producer.send(topic, config, key=flow_id.encode(), partition=0)
-    version: int = (await asyncio.wait_for(asyncio.shield(sent), _READ_S)).offset
-    end_s = asyncio.get_running_loop().time() + _READ_S
-    while web.flows.offset < version and asyncio.get_running_loop().time() < end_s:  # noqa: ASYNC110 - the table tells nobody
-        await asyncio.sleep(_LOOK_S)
-    return version
+    return await web.write(web.settings.topics.flow_configs.name, flow_id, config, web.flows)

@@ -309,6 +309,85 @@ async def test_a_call_of_a_network_becomes_an_event_once(api: Api, running: Dev)
     assert NETWORK not in running.told()
 
 
+async def test_what_failed_is_counted_then_sent_again(api: Api, viewer: Api) -> None:
+    async with Receiver(answer(404), answer(404), answer(200)) as receiver:
+        await _put(
+            api, {"flow_id": "F-again", "postbacks": {"new": f"http://127.0.0.1:{receiver.port}/{{id}}"}}
+        )
+        assert (await api("POST", "/api/lead-events", [_event(f"R-{n}", flow="F-again") for n in (1, 2)]))[
+            0
+        ] == 202
+        await _rows(api, "flow=F-again&outcome=failed", 2)
+        asked = {"flow": "F-again", "since": "1h"}
+        status, looked = await api("POST", "/api/replay", asked)
+        assert (status, looked["found"], looked["sendable"], looked["replayed"]) == (200, 2, 2, 0)
+        assert len(receiver.requests) == 2
+        status, done = await api("POST", "/api/replay", {**asked, "rerender": True, "confirm": True})
+        assert (status, done["replayed"], done["differing"], done["not_sendable"]) == (200, 2, 0, {})
+        rows = await _rows(api, "flow=F-again&outcome=delivered", 2)
+        assert ({row["replay"] for row in rows}, len(receiver.requests)) == ({1}, 4)
+        status, looked = await api("POST", "/api/replay", {**asked, "confirm": True})
+        assert (status, looked["found"], looked["replayed"]) == (200, 0, 0)
+        status, looked = await api(
+            "POST", "/api/replay", {"ids": [rows[0]["request_id"]], "outcome": ["failed"]}
+        )
+        assert (status, looked["found"]) == (200, 0)
+    for body, path in (
+        ({}, ""),
+        ({"flwo": "F"}, ""),
+        ({"flow": "F", "text": "x"}, "text"),
+        ({"verdict": ["no"]}, "verdict[0]"),
+    ):
+        status, problem = await api("POST", "/api/replay", body)
+        assert (status, problem["errors"][0]["path"]) == (422, path), problem
+    assert (await viewer("POST", "/api/replay", asked))[0] == 403
+
+
+async def test_a_postback_is_parked_and_released(api: Api, viewer: Api) -> None:
+    async with Receiver(answer(200)) as receiver:
+        await _put(
+            api, {"flow_id": "F-park", "postbacks": {"new": f"http://127.0.0.1:{receiver.port}/{{id}}"}}
+        )
+        asked = {"flow_id": "F-park", "postback_id": "new"}
+        status, now = await api("POST", "/api/states", {**asked, "state": "parked", "why": "moving"})
+        assert (status, now["state"], now["why"]) == (200, "parked", "moving")
+        assert now["by"].startswith("web@")
+        status, flow = await viewer("GET", "/api/flows/F-park")
+        assert [(one["postback_id"], one["why"]) for one in flow["parked"]] == [("new", "moving")]
+        assert (await api("POST", "/api/states", {**asked, "state": "parked"}))[1]["why"] == "moving"
+        assert (await api("POST", "/api/lead-events", [_event(f"P-{n}", flow="F-park") for n in range(3)]))[
+            0
+        ] == 202
+        await _rows(api, "flow=F-park&outcome=parked", 3)
+        status, now = await api("POST", "/api/states", {**asked, "state": "active", "rerender": True})
+        assert (status, now["state"], now["kept"], now["differing"], now["releasing"]) == (
+            200,
+            "parked",
+            3,
+            0,
+            False,
+        )
+        assert receiver.requests == []
+        status, now = await api("POST", "/api/states", {**asked, "state": "active", "confirm": True})
+        assert (status, now["kept"], now["releasing"]) == (202, 3, True)
+        await _rows(api, "flow=F-park&outcome=delivered", 3)
+
+        async def over() -> bool:
+            _, now = await api("POST", "/api/states", {**asked, "state": "active"})
+            return (now["state"], now["kept"], now["releasing"]) == ("active", 0, False)
+
+        await until(over, "the end of the release")
+        assert (await api("GET", "/api/flows/F-park"))[1]["parked"] == []
+    for body, status in (
+        ({**asked, "postback_id": "none", "state": "parked"}, 404),
+        ({**asked, "flow_id": "none", "state": "parked"}, 404),
+        ({**asked, "state": "gone"}, 422),
+        ({"state": "parked"}, 422),
+    ):
+        assert (await api("POST", "/api/states", body))[0] == status
+    assert (await viewer("POST", "/api/states", {**asked, "state": "parked"}))[0] == 403
+
+
 async def test_a_preview_shows_the_request_and_what_is_wrong_at_its_place(viewer: Api) -> None:
     ask = {
         "template": "https://t.example/?c={click}&k={secret.k}",

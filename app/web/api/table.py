@@ -11,6 +11,8 @@ from app.web.api.leads import show_lead
 from app.web.api.openapi import Route, document
 from app.web.api.postbacks import list_postbacks, show_postback
 from app.web.api.preview import show_preview
+from app.web.api.replay import replay
+from app.web.api.states import set_state
 from app.web.api.stats import show_stats
 from app.web.gate import for_role
 
@@ -34,6 +36,8 @@ ROUTES = (
     Route("POST", "/api/preview", show_preview, "viewer", refuses=(422,), reads={_JSON: "PreviewAsked"}),
     Route("GET", "/api/postbacks", list_postbacks, "viewer", refuses=(422, 504)),
     Route("GET", "/api/postbacks/{request_id}", show_postback, "viewer", refuses=(404, 504)),
+    Route("POST", "/api/replay", replay, "editor", refuses=(409, 422, 504)),
+    Route("POST", "/api/states", set_state, "editor", also=(202,), refuses=(404, 422, 504)),
     Route("GET", "/api/stats", show_stats, "viewer", refuses=(422, 504)),
     Route("GET", "/api/leads/{lead_id}", show_lead, "viewer", refuses=(404, 504)),
 )  # fmt: skip
