@@ -7,6 +7,7 @@ never reach the worker. Here the topic is read to the end it had at start before
 from __future__ import annotations
 
 import asyncio
+from time import monotonic
 from typing import Generic, TypeVar
 
 from aiokafka import ConsumerRecord, TopicPartition
@@ -16,6 +17,9 @@ from app.stream.kafka import new_reader
 from app.stream.latest import Decode, Latest
 
 Value = TypeVar("Value")
+
+_FIRST_S = 1.0
+_LOOKS = 10
 
 
 class WholeTable(Latest[Value], Generic[Value]):
@@ -38,13 +42,30 @@ class WholeTable(Latest[Value], Generic[Value]):
             await reader.seek_to_beginning(self._tp)
             while True:
                 if not self.ready.is_set() and await reader.position(self._tp) >= end:
-                    self.is_loaded = True
-                    self.ready.set()
+                    await self._begin()
+                await self._look_on()
                 for records in (await reader.getmany(timeout_ms=200)).values():
                     for record in records:
                         self._apply(record)
         finally:
             await reader.stop()
+
+    async def _begin(self) -> None:
+        """Read as much as a start may wait for."""
+        self.loaded()
+        until = monotonic() + _FIRST_S
+        while self.read_next():
+            await asyncio.sleep(0)
+            if monotonic() > until:
+                break
+        self.ready.set()
+
+    async def _look_on(self) -> None:
+        """Look through a few of those that were not read then: about a fiftieth of a core's time."""
+        for _ in range(_LOOKS if self.ready.is_set() else 0):
+            if not self.look_next():
+                return
+            await asyncio.sleep(0)
 
     def _apply(self, record: ConsumerRecord[bytes, bytes]) -> None:
         self.offset = record.offset

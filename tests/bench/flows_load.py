@@ -51,7 +51,7 @@ def from_bytes(configs: dict[str, bytes]) -> Latest[Flow]:
     table = Latest(read)
     for offset, (key, value) in enumerate(configs.items()):
         table.put(key, value, offset)
-    table.is_loaded = True
+    table.loaded()
     return table
 
 

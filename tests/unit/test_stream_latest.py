@@ -29,7 +29,7 @@ def loaded(*records: tuple[str, bytes | None]) -> tuple[Latest[str], Decoded]:
     table = Latest(decoded)
     for offset, (key, value) in enumerate(records):
         table.put(key, value, offset)
-    table.is_loaded = True
+    table.loaded()
     return table, decoded
 
 
@@ -56,6 +56,27 @@ def test_a_value_that_cannot_be_read_leaves_the_last_good_one() -> None:
     table.put("a", b"bad2", 9)
     assert table["a"] == "2@1"
     assert dict(table) == {"a": "2@1"}
+
+
+def test_reading_ahead_reads_each_key_once_whoever_asks_for_it() -> None:
+    table, decoded = loaded(("a", b"1"), ("b", b"2"), ("c", b"bad"), ("d", b"4"))
+    assert table["b"] == "2@1"
+    while table.read_next():
+        pass
+    assert sorted(decoded.values) == [b"1", b"2", b"4", b"bad"]
+    assert dict(table) == {"a": "1@0", "b": "2@1", "d": "4@3"}
+
+
+def test_looking_through_names_what_cannot_be_read_and_keeps_no_value() -> None:
+    table, decoded = loaded(("a", b"1"), ("a", b"bad"), ("b", b"bad"), ("c", b"3"))
+    table.put("c", b"4", 9)
+    while table.look_next():
+        pass
+    assert decoded.values == [b"4", b"bad", b"1", b"bad"]
+    assert len(table) == 2
+    decoded.values.clear()
+    assert dict(table) == {"a": "1@0", "c": "4@9"}
+    assert decoded.values == [b"1"]
 
 
 def test_a_bad_change_of_a_key_that_nobody_asked_for_leaves_what_was_loaded() -> None:
@@ -99,7 +120,7 @@ def test_a_change_of_one_flow_compiles_its_templates_alone(monkeypatch: pytest.M
     table = Latest(read)
     for number in range(1_000):
         table.put(f"F-{number}", config(number), number)
-    table.is_loaded = True
+    table.loaded()
     assert (len(table), compiled) == (1_000, [])
     assert table["F-8"].version == 8
     compiled.clear()
