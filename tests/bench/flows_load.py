@@ -98,7 +98,7 @@ def main() -> None:
         say("from bytes", time.process_time() - cpu, time.perf_counter() - wall)
     grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - begin_kib
     wall, cpu = time.perf_counter(), time.process_time()
-    used = [table[f"F-{number}"] for number in range(USED)]
+    used = [table[f"F-{COUNT - 1 - number}"] for number in range(USED)]
     say(f"the first use of {len(used)} of them", time.process_time() - cpu, time.perf_counter() - wall)
     wall, cpu = time.perf_counter(), time.process_time()
     table.put("F-7", config(7), COUNT)
