@@ -163,6 +163,7 @@ class Outbound:
             await self._recall(batch)
             self._gate.set_share(self.app.owns(batch[0].topic), self._settings.partitions)
             for taken in batch:
+                await self._gate.room()
                 self._accept(taken)
             self._gate.decide()
 

@@ -19,6 +19,8 @@ from app.settings import Settings
 
 T = TypeVar("T")
 
+_ROOM_S = 1.0  # nobody waits longer than this because others are many
+_HURRY_MS = 10_000  # after that, what is crowded is slow: nobody waits because of it
 _MOST_NAMED = 100  # open circuits that have a metric of their own
 
 
@@ -52,6 +54,8 @@ class Gate(Generic[T]):
         self._named: set[str] = set()
         self._timer: asyncio.TimerHandle | None = None
         self._timer_ms = 0
+        self._ended = asyncio.Event()
+        self._hurries_ms = 0
         IN_FLIGHT.set_function(lambda: self._hosts.in_flight)
         WAITING.set_function(lambda: self._hosts.waiting)
         OPEN_CIRCUITS.set_function(lambda: self._hosts.open_circuits)
@@ -63,7 +67,21 @@ class Gate(Generic[T]):
     def done(self, job: Job[T], report: Report) -> None:
         """What was started has ended."""
         self._hosts.done(job, report, steady_ms())
+        self._ended.set()
         self.decide()
+
+    async def room(self) -> None:
+        """Wait a moment while hosts that answer have enough waiting here: to put it off would only cost."""
+        if steady_ms() < self._hurries_ms or not self._hosts.is_crowded(steady_ms()):
+            return
+        self.decide()
+        try:
+            async with asyncio.timeout(_ROOM_S):
+                while self._hosts.is_crowded(steady_ms()):
+                    self._ended.clear()
+                    await self._ended.wait()
+        except TimeoutError:
+            self._hurries_ms = steady_ms() + _HURRY_MS
 
     def set_share(self, owned: int, partitions: int) -> None:
         """This worker owns so many of the partitions, and has that part of every rate."""

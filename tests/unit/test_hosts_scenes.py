@@ -381,3 +381,29 @@ def test_a_bounded_number_of_hosts_is_known(monkeypatch: pytest.MonkeyPatch) -> 
         scene.end(f"host {number}")
     assert scene.machine.open_circuits == 0
     assert [change.until_ms is None for change in scene.machine.changes()] == [False, True]
+
+
+def test_a_backlog_of_hosts_that_answer_is_crowded_and_not_once_it_is_sent() -> None:
+    scene = Scene(total=16, each=32)
+    scene.prove("fast")
+    scene.offer("fast", 25)
+    assert scene.machine.is_crowded(scene.now)
+    scene.now += 20
+    scene.end("fast")
+    assert not scene.machine.is_crowded(scene.now)
+
+
+@pytest.mark.parametrize("trouble", ["own limit", "hangs", "fails", "throttles"])
+def test_a_host_that_is_the_bottleneck_itself_makes_no_crowd(trouble: str) -> None:
+    scene = Scene(total=16, each=4 if trouble == "own limit" else 32)
+    scene.prove("slow")
+    scene.offer("slow", 60)
+    scene.now += 20
+    if trouble == "hangs":
+        scene.now += 3_000
+    elif trouble == "fails":
+        scene.end("slow", Report("fails"), times=1)
+    elif trouble == "throttles":
+        scene.end("slow", Report("throttles", wait_ms=4_000), times=1)
+    assert scene.machine.waiting > 16
+    assert not scene.machine.is_crowded(scene.now)

@@ -79,6 +79,11 @@ class Host(Generic[T]):
         hangs = oldest is not None and now_ms - oldest.started_ms >= HANGS_MS
         return hangs and now_ms - self._answered_ms >= HANGS_MS
 
+    def would_take_more(self, now_ms: int) -> bool:
+        """Whether it answers, and neither its limit, once grown, nor its pace keeps anything from it."""
+        is_well = not self.is_ill(now_ms) and not self.is_doubtful(now_ms)
+        return is_well and self.opens_ms(now_ms) <= now_ms and len(self.flying) < self.limit.hoped
+
     def per_s(self, now_ms: int) -> float:
         """The speed at which it can be sent to, as far as is known."""
         speed = 1_000 * self.limit.hoped / max(1, self.duration_ms)

@@ -128,6 +128,16 @@ class Hosts(Generic[T]):
         """Whether something of a lane is in flight or waits."""
         return self._lanes.length(lane) > 0
 
+    def is_crowded(self, now_ms: int) -> bool:
+        """Whether more waits than may be in flight, for hosts that answer and would take it at once.
+
+        Then this process is the bottleneck and not a host: what comes waits better in Kafka than in a tier.
+        """
+        if self.waiting <= self._max_in_flight:
+            return False
+        crowd = sum(len(host.waiting) for host in self._turns if host.would_take_more(now_ms))
+        return crowd > self._max_in_flight
+
     def changes(self) -> list[CircuitChange]:
         """The circuits that opened or closed since this was asked last."""
         told, self._changes = self._changes, []
