@@ -30,3 +30,27 @@ async def flow_version(
         column_formats={"value": "bytes"},
     )
     return StoredVersion(*result.result_rows[0]) if result.result_rows else None
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """A version of a flow in its history; a deletion has an empty value."""
+
+    version: int
+    recorded_at: datetime
+    deleted: bool
+    value: bytes
+
+
+async def versions_of_flow(
+    client: Any, flow_id: str, *, limit: int = 100, max_execution_s: float | None = None
+) -> list[Version]:
+    """The newest versions of a flow, newest first. Raises clickhouse-connect's errors."""
+    result = await client.query(
+        "SELECT offset, recorded_at, deleted, value FROM flow_versions FINAL "
+        "WHERE flow_id = {id:String} ORDER BY offset DESC LIMIT {limit:UInt32}",
+        parameters={"id": flow_id, "limit": limit},
+        settings=settings_of(max_execution_s),
+        column_formats={"value": "bytes"},
+    )
+    return [Version(*row) for row in result.result_rows]

@@ -22,11 +22,15 @@ from aiohttp import web
 from app.web.context import WEB
 from app.web.lag import Lags
 from app.web.pages.downloads import as_csv, as_json_lines
+from app.web.pages.flow import checks, delete, edit, flow, new_flow
+from app.web.pages.flows import flows
+from app.web.pages.history import bring_back, history
 from app.web.pages.lead import lead
-from app.web.pages.links import LOG
+from app.web.pages.links import FLOWS, LOG, NEW_FLOW
 from app.web.pages.live import LIVE, end_all, live
 from app.web.pages.outgoing import outgoing
 from app.web.pages.overview import LAGS, overview
+from app.web.pages.parked import RELEASES, discard, park, parked, release
 from app.web.pages.show import send_again, show
 from app.web.render import set_up
 
@@ -48,3 +52,23 @@ def routes(application: web.Application) -> None:
     router.add_get(f"{LOG}/{_ID}", show)
     router.add_post(f"{LOG}/{_ID}/send-again", send_again)
     router.add_get(f"/leads/{_ID}", lead)
+    _flow_routes(application)
+
+
+def _flow_routes(application: web.Application) -> None:
+    application[RELEASES] = {}
+    router = application.router
+    one = f"{FLOWS}/{_ID}"
+    postback = f"{one}/parked/{_ID.replace('id', 'postback')}"
+    router.add_get(FLOWS, flows)
+    router.add_get(NEW_FLOW, new_flow)
+    for address in (NEW_FLOW, one):
+        router.add_post(address, edit)
+        router.add_post(f"{address}/checks", checks)
+    router.add_get(one, flow)
+    router.add_post(f"{one}/delete", delete)
+    router.add_get(f"{one}/history", history)
+    router.add_post(f"{one}/bring-back", bring_back)
+    router.add_get(postback, parked)
+    for name, work in (("park", park), ("release", release), ("discard", discard)):
+        router.add_post(f"{postback}/{name}", work)

@@ -22,3 +22,17 @@ def request_link(id_: str) -> str:
 def lead_link(lead_id: str) -> str:
     """Where a lead's story is told."""
     return f"/leads/{quote(lead_id, safe='')}"
+
+
+FLOWS = "/flows"
+NEW_FLOW = "/new-flow"
+
+
+def flow_link(flow_id: str) -> str:
+    """Where a flow is edited."""
+    return f"{FLOWS}/{quote(flow_id, safe='')}"
+
+
+def parked_link(flow_id: str, postback_id: str) -> str:
+    """Where a postback is parked, released and discarded."""
+    return f"{flow_link(flow_id)}/parked/{quote(postback_id, safe='')}"

@@ -1,0 +1,1 @@
+"""The flow editor's pure parts: a config as fields of a form and back, its checks, previews, differences."""
