@@ -14,6 +14,7 @@ import subprocess
 import sys
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qsl
 
 import pytest
 import typer
@@ -27,6 +28,7 @@ from app.leads.lead import Lead
 from app.messages.request import Request
 from app.outbound.wire import Wire, put_together
 from app.settings import load
+from app.web.inbound import event_of, read_inbound
 
 _ROOT = Path(__file__).parents[2]
 _README = (_ROOT / "README.md").read_text(encoding="utf-8")
@@ -42,14 +44,14 @@ def _blocks(language: str) -> list[str]:
 
 def _commands() -> list[list[str]]:
     """The lines of `sh` blocks, the `$` lines of `console` blocks and the commands in the text, as words."""
-    lines = "".join(_blocks("sh")).splitlines()
+    lines = "".join(_blocks("sh")).replace("\\\n", " ").splitlines()
     lines += re.findall(r"^\$ (.*)$", "".join(_blocks("console")).replace("\\\n", " "), re.MULTILINE)
     lines += re.findall(r"`((?:\.venv/bin/)?postbacks .+?|make .+?)`", _README)
     return [words for line in lines if (words := shlex.split(line, comments=True))]
 
 
 _POSTBACKS = [words[1:] for words in _commands() if words[0].endswith("postbacks")]
-_FLOW, _EVENTS = _blocks("json")
+_FLOW, _EVENTS, _INBOUND = _blocks("json")
 
 
 @pytest.fixture
@@ -168,3 +170,13 @@ def test_the_query_that_is_told_names_columns_of_the_log() -> None:
     table = (_ROOT / "app/log/migrations/0001_postback_log.sql").read_text()
     for column in ("lead_id", *re.search(r"ORDER BY (.+)$", sql)[1].split(", ")):  # type: ignore[index]
         assert re.search(rf"^\s+{column} ", table, re.MULTILINE), column
+
+
+def test_the_call_of_a_network_is_the_event_that_the_text_says(tmp_path: Path) -> None:
+    (tmp_path / "inbound.json").write_text(_INBOUND)
+    [(token, query)] = re.findall(r"`/in/([^?`]+)\?([^`]+)`", _README)
+    mapped = read_inbound(tmp_path / "inbound.json").find(token)
+    assert mapped is not None
+    told = json.loads(event_of(mapped, dict(parse_qsl(query))).value)
+    del told["event_id"]
+    assert told == {"lead_id": "L-1001", "flow_id": "F-7", "status": "approve", "price": 12.5}
