@@ -37,7 +37,8 @@ setup-browser: setup ## chromium from Debian and axe-core from npm, for the brow
 		npm pack -s axe-core@$(AXE) >/dev/null && tar xzf axe-core-$(AXE).tgz; }
 
 test-all: setup setup-browser ## everything, Apache Kafka included (under 20 minutes)
-	$(RUN)pytest -q -n 4 --dist loadfile -m "not drill and not alone"
+	$(RUN)pytest -q -n 4 --dist loadfile -m "not drill and not alone and not browser"
+	$(RUN)pytest -q -m browser
 	$(RUN)pytest -q -m "alone and not drill"
 
 drill: setup ## the fault drills whole, with their figures; one by name: make drill NAME=kill
