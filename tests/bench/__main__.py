@@ -7,6 +7,8 @@
 | log-row, join, send, http, render | a stage's own code by itself |
 | state, flows, flows-load | a million leads, fifty thousand flows |
 | dead | deliveries while targets are dead |
+| sizes | bytes of a delivery in each topic and table |
+| soak | ten minutes, by name alone |
 """
 
 from __future__ import annotations
@@ -30,7 +32,10 @@ BENCHES = {
     "state": ["state_cost"],
     "flows": ["flows_cost"],
     "flows-load": ["flows_load"],
+    "sizes": ["sizes"],
+    "soak": ["soak"],
 }
+_LONG = {"soak"}
 
 
 def main(names: list[str]) -> int:
@@ -39,7 +44,7 @@ def main(names: list[str]) -> int:
         sys.exit(f"no bench {unknown[0]!r}: they are {', '.join(BENCHES)}")
     print(machine())
     failed = 0
-    for name in names or BENCHES:
+    for name in names or [name for name in BENCHES if name not in _LONG]:
         print(f"\nmake bench NAME={name}\n", flush=True)
         module, *arguments = BENCHES[name]
         failed += subprocess.run([sys.executable, "-m", f"tests.bench.{module}", *arguments]).returncode != 0

@@ -40,7 +40,7 @@ class Living:
 
 async def run_with(kafka: Kafka, sink: Receiver, dead: int) -> Living:
     """Full load, then a steady one."""
-    async with ours(kafka, *_flows(sink, dead), **_SHIPPED) as made:
+    async with ours(kafka, *flows(sink, dead), **_SHIPPED) as made:
         with made.drained():
             await made.start("join,outbound")
             full = await _brought(made, sink, _FULL, dead, 0)
@@ -56,7 +56,8 @@ async def run_with(kafka: Kafka, sink: Receiver, dead: int) -> Living:
     )
 
 
-def _flows(sink: Receiver, dead: int) -> Iterator[dict[str, object]]:
+def flows(sink: Receiver, dead: int) -> Iterator[dict[str, object]]:
+    """A flow for each host; the first `dead` of them hang."""
     port = sink.address.rpartition(":")[2]
     for number in range(1, HOSTS + 1):
         path = "hang" if number <= dead else "pb"

@@ -30,7 +30,7 @@ class Load:
 
 @dataclass(frozen=True)
 class Cost:
-    """What one run cost: `cpu_us` for each event, the engine's beside it; times in ms, memory in MiB."""
+    """What one run cost: CPU for each event, Kafka's and ClickHouse's too; times in ms, memory in MiB."""
 
     cpu_us: float
     per_s: float
@@ -38,6 +38,7 @@ class Cost:
     p99_ms: float = 0.0
     rss_mib: float = 0.0
     engine_us: float = 0.0
+    broker_us: float = 0.0
     dups: int = 0
 
     def line(self) -> str:
@@ -46,7 +47,9 @@ class Cost:
         if self.p99_ms:
             parts.append(f"event to wire p50 {self.p50_ms:.1f} ms, p99 {self.p99_ms:.1f} ms")
         if self.engine_us:
-            parts.append(f"ClickHouse {self.engine_us:.1f} µs each beside it")
+            parts.append(f"ClickHouse {self.engine_us:.1f} µs")
+        if self.broker_us:
+            parts.append(f"Kafka {self.broker_us:.1f} µs")
         if self.dups:
             parts.append(f"{self.dups} SENT TWICE")
         return "; ".join(parts)
@@ -66,24 +69,26 @@ async def measure(
     is_done: Callable[[], Awaitable[bool]],
     events: int,
     *,
+    broker: Sequence[int] = (),
     engine: Sequence[int] = (),
     profile: Path | None = None,
     timeout_s: float = 220,
 ) -> Cost:
-    """Start the load, wait until all is done; `pids` are what is measured, `engine` what is told beside.
+    """Start the load, wait until all is done; `pids` are measured, `broker` and `engine` told beside.
 
     With `profile` the first process's stacks are sampled into that file (which costs time).
     Raises `RuntimeError` when the load fails, `TimeoutError` when the end does not come.
     """
     with recording(pids[0], profile) if profile else nullcontext():
-        began_s, before, engine_before = time.perf_counter(), cpu_s(pids), cpu_s(engine)
+        began_s, before = time.perf_counter(), [cpu_s(some) for some in (pids, broker, engine)]
         async with asyncio.timeout(timeout_s):
             await ended(produce())
             while not await is_done():
                 await asyncio.sleep(_STEP_S)
-        used, wall_s = cpu_s(pids) - before, time.perf_counter() - began_s
-    engine_us = (cpu_s(engine) - engine_before) / events * 1e6
-    return Cost(used / events * 1e6, events / wall_s, rss_mib=rss_mib(pids), engine_us=engine_us)
+        after, wall_s = [cpu_s(some) for some in (pids, broker, engine)], time.perf_counter() - began_s
+    own_us, broker_us, engine_us = ((b - a) / events * 1e6 for a, b in zip(before, after, strict=True))
+    per_s, memory = events / wall_s, rss_mib(pids)
+    return Cost(own_us, per_s, rss_mib=memory, engine_us=engine_us, broker_us=broker_us)
 
 
 def with_latencies(cost: Cost, sink: Receiver, load: Load) -> Cost:

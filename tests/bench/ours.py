@@ -178,7 +178,7 @@ async def run_ours(
             produce = lambda: made.produce(load.events, load.rate, WARM_UP)  # noqa: E731
         cost = await measure(
             made.pids, produce, lambda: is_done(made, sink, load.events, roles), load.events,
-            engine=database.pids, profile=profile,
+            broker=[kafka.process.pid], engine=database.pids, profile=profile,
         )  # fmt: skip
         return with_latencies(cost, sink, load) if "outbound" in roles else cost
 

@@ -43,6 +43,7 @@ async def run_rival(
                 lambda: made.produce(load.events, load.rate, WARM_UP),
                 lambda: is_done(made, sink, load.events, roles),
                 load.events,
+                broker=[kafka.process.pid],
             )
             return with_latencies(cost, sink, load)
 

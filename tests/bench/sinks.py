@@ -14,7 +14,7 @@ from tests.bench.programs import program
 
 @dataclass(frozen=True)
 class Received:
-    """What arrived since the last reset: times in ms from the event's making to its arrival."""
+    """What arrived since the last reset; times in ms from an event's making to its first arrival."""
 
     count: int
     dups: int
@@ -23,6 +23,7 @@ class Received:
     max_ms: float
     wall_s: float
     max_inflight: int
+    times: int = 0
 
 
 @dataclass(frozen=True)
@@ -35,9 +36,9 @@ class Receiver:
         """A link to it with these parameters."""
         return f"http://{self.address}/pb?{macros}"
 
-    def reset(self, delay_ms: int) -> None:
-        """Begin to count anew; it answers after `delay_ms`."""
-        self._get(f"reset?delay={delay_ms}")
+    def reset(self, delay_ms: int, errors: int = 0) -> None:
+        """Begin to count anew; it answers after `delay_ms`, each time after so many `errors` with a 503."""
+        self._get(f"reset?delay={delay_ms}&errors={errors}")
 
     def count(self) -> int:
         """How many requests arrived."""
@@ -56,10 +57,11 @@ class Receiver:
 @contextmanager
 def receiver(hosts: int = 0) -> Iterator[Receiver]:
     """Run one; it answers as so many further hosts too, 127.0.1.1 and on, at the same port."""
-    process = subprocess.Popen([program("sink"), "-hosts", str(hosts)], stdout=subprocess.PIPE, text=True)
-    try:
+    with subprocess.Popen(
+        [program("sink"), "-hosts", str(hosts)], stdout=subprocess.PIPE, text=True
+    ) as process:
         assert process.stdout is not None
-        yield Receiver(process.stdout.readline().split()[-1])
-    finally:
-        process.kill()
-        process.wait()
+        try:
+            yield Receiver(process.stdout.readline().split()[-1])
+        finally:
+            process.kill()

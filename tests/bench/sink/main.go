@@ -1,6 +1,6 @@
 // sink: a cheap HTTP receiver. /pb?id=c00000123&…&ts=<Unix ns> answers 200, after the delay; /hang never does.
 // With -hosts N it listens on 127.0.1.1 … 127.0.1.N at the same port, so that N hosts are there.
-// /reset?delay=MS begins to count anew, /count and /stats?skip=N tell what arrived (N: the first, left out of latencies).
+// /reset?delay=MS&errors=N begins to count anew, each N-th answer is a 503; /count and /stats?skip=N tell what arrived (N: the first, left out of latencies).
 package main
 
 import (
@@ -26,6 +26,8 @@ var (
 	count, dups  int64
 	firstT, last int64
 	delay        atomic.Int64
+	errors       atomic.Int64
+	answered     atomic.Int64
 	inflight     atomic.Int64
 	maxInflight  atomic.Int64
 )
@@ -58,13 +60,14 @@ func h(c *fasthttp.RequestCtx) {
 		count++
 		last = now
 		w, b := n/64, uint(n%64)
+		again := false
 		if w < int64(len(seen)) {
-			if seen[w]&(1<<b) != 0 {
+			if again = seen[w]&(1<<b) != 0; again {
 				dups++
 			}
 			seen[w] |= 1 << b
 		}
-		if t > 0 {
+		if t > 0 && !again {
 			lat = append(lat, now-t)
 		}
 		mu.Unlock()
@@ -78,6 +81,10 @@ func h(c *fasthttp.RequestCtx) {
 			time.Sleep(time.Duration(d) * time.Millisecond)
 		}
 		inflight.Add(-1)
+		if e := errors.Load(); e > 0 && answered.Add(1)%e == 0 {
+			c.SetStatusCode(503)
+			return
+		}
 		c.SetStatusCode(200)
 		c.SetBodyString("OK")
 		return
@@ -96,6 +103,8 @@ func h(c *fasthttp.RequestCtx) {
 		maxInflight.Store(0)
 		d, _ := strconv.ParseInt(string(c.QueryArgs().Peek("delay")), 10, 64)
 		delay.Store(d)
+		e, _ := strconv.ParseInt(string(c.QueryArgs().Peek("errors")), 10, 64)
+		errors.Store(e)
 		c.SetBodyString("ok")
 	case "/count":
 		mu.Lock()
@@ -104,6 +113,7 @@ func h(c *fasthttp.RequestCtx) {
 	case "/stats":
 		mu.Lock()
 		l := append([]int64(nil), lat...)
+		times := len(l)
 		cnt, dp, f, la := count, dups, firstT, last
 		mu.Unlock()
 		skip, _ := strconv.Atoi(string(c.QueryArgs().Peek("skip")))
@@ -117,7 +127,7 @@ func h(c *fasthttp.RequestCtx) {
 			}
 			return float64(l[int(float64(len(l)-1)*x)]) / 1e6
 		}
-		b, _ := json.Marshal(map[string]any{"count": cnt, "dups": dp, "p50_ms": p(.5), "p99_ms": p(.99), "max_ms": p(1), "wall_s": float64(la-f) / 1e9, "max_inflight": maxInflight.Load()})
+		b, _ := json.Marshal(map[string]any{"count": cnt, "dups": dp, "p50_ms": p(.5), "p99_ms": p(.99), "max_ms": p(1), "wall_s": float64(la-f) / 1e9, "max_inflight": maxInflight.Load(), "times": times})
 		c.Write(b)
 	default:
 		c.SetStatusCode(404)
