@@ -83,7 +83,7 @@ class Join:
         self._leads = PartitionTable(app, "leads", settings.partitions)
         self._flows: WholeTable[Flow] = WholeTable(settings, settings.topics.flow_configs.name, _flow)
         self._requests = Outbox(producer, settings.topics.requests.name)
-        self._log = Outbox(producer, settings.topics.log.name)
+        self._log = Outbox(producer, settings.topics.log.name, is_patient=True)
         self._sweep = Sweep(self._leads, settings.lead_ttl_days * DAY_MS, _touched_at)
         self._terms = Terms(
             flow_of=self._flows.get,

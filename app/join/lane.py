@@ -14,10 +14,11 @@ from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, S
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
+from app.stream.ticks import tick
+
 Lead = TypeVar("Lead")
 Event = TypeVar("Event")
 
-_GATHER_S = 0.01
 _UNKNOWN: Any = object()
 
 
@@ -89,7 +90,7 @@ class Lane(Generic[Lead, Event]):
             emitted = self._batches[0].emitted
             if emitted is not None:
                 await emitted
-            await asyncio.sleep(_GATHER_S)  # nobody waits for it; a write costs the same for one and many
+            await tick()  # nobody waits for it; a write costs the same for one and many
             if self.is_held():
                 await self._store_some(self._emitted())
 

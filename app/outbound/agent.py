@@ -97,7 +97,7 @@ class Outbound:
         self._alarms = AlarmLines()
         self._gate: Gate[Item] = Gate(settings, self._start, self._handle, self._put_off, self._watch.circuit)
         self._courier = courier
-        self._log = Outbox(producer, settings.topics.log.name)
+        self._log = Outbox(producer, settings.topics.log.name, is_patient=True)
         self._tiers = Tiers(producer, settings.topics)
         self._mover = Mover(settings, producer, self._tiers)
         self._newest = Newest(PartitionTable(app, "newest_delivered", settings.partitions), producer)
@@ -248,18 +248,19 @@ class Outbound:
     async def _handle(self, job: Job[Item]) -> None:
         report = NOTHING
         try:
-            report = await self._once(job.item)
+            row, report = await self._once(job.item)
         finally:
-            self._gate.done(job, report)
+            self._gate.done(job, report)  # the next of its host and lane need not wait for the row
+        if row is not None:
+            await self._write(job.item, row, report)
 
-    async def _once(self, item: Item) -> Report:
-        """Attempt a request, unless this attempt has its row; returns what that says of its host."""
+    async def _once(self, item: Item) -> tuple[LogRecord | None, Report]:
+        """Attempt a request, unless this attempt has its row; returns the row, and a report of its host."""
         if self._is_given_up(item.taken) or await self._is_repeat(item):
-            return NOTHING
+            return None, NOTHING
         started = now_ms()
         if (unsent := self._unsent(item, started)) is not None:
-            await self._end_unsent(item, *unsent, started)
-            return NOTHING
+            return await self._end_unsent(item, *unsent, started), NOTHING
         return await self._send(item, started)
 
     async def _put_off(self, job: Job[Item], due_at_ms: int, *, alone: bool) -> None:
@@ -269,7 +270,7 @@ class Outbound:
             return
         at_ms = now_ms()
         if alone and (unsent := self._unsent(item, at_ms)) is not None:
-            await self._end_unsent(item, *unsent, at_ms)
+            await self._write(item, await self._end_unsent(item, *unsent, at_ms))
             return
         again = put_off(item.request, due_at_ms, at_ms)
         if again.released >= 0:  # else a release that is run again lets a second copy go
@@ -292,15 +293,17 @@ class Outbound:
         self._intake.finish(item.taken)
         return True
 
-    async def _end_unsent(self, item: Item, outcome: Outcome, reason: str, at_ms: int) -> None:
-        """End a request that is not sent, with its row."""
+    async def _end_unsent(self, item: Item, outcome: Outcome, reason: str, at_ms: int) -> LogRecord:
+        """End a request that is not sent, but for its row."""
         if outcome == "parked":
             await self._keep(item.taken.partition, item.request)
         elif outcome == "skipped":
             SKIPPED.labels(reason.partition(":")[0]).inc()
         elif outcome == "failed":
             EXHAUSTED.labels("deadline").inc()
-        await self._write(item, self._rows.unsent(item.request, item.source, outcome, reason, now_ms=at_ms))
+        row = self._rows.unsent(item.request, item.source, outcome, reason, now_ms=at_ms)
+        self._remember(item, row)
+        return row
 
     def _unsent(self, item: Item, at_ms: int) -> tuple[Outcome, str] | None:
         """What becomes of a request that may not be sent, and why; None when it may."""
@@ -315,7 +318,7 @@ class Outbound:
             return "parked", parked
         return None
 
-    async def _send(self, item: Item, started: int) -> Report:
+    async def _send(self, item: Item, started: int) -> tuple[LogRecord, Report]:
         request = item.request
         outcome = await self._courier.send(request)
         reach("outbound: sent")
@@ -343,8 +346,14 @@ class Outbound:
             await self._parking.park(request, f"{parks}: {row.reason}")
         await self._follow(item, step, ended)
         report = report_of(outcome, judgement, self._settings.retry_after_max_s * 1000)
-        await self._write(item, row, report)
-        return report
+        self._remember(item, row)
+        return row, report
+
+    def _remember(self, item: Item, row: LogRecord) -> None:
+        """Before the next of its lane begins, which may be a copy; the copy is acked behind it, if at all."""
+        if (memory := self._memories.get(item.taken.partition)) is not None:
+            made = Attempted(row.request_id, row.replay, row.attempt, row.outcome)
+            memory.remember(made, row.logged_at)
 
     async def _follow(self, item: Item, step: Step, at_ms: int) -> None:
         """Keep what comes again where it waits, and remember what is asked for later."""
@@ -377,9 +386,9 @@ class Outbound:
         request = item.request
         if (late := overdue(request, request.due_at)) is not None:
             EXHAUSTED.labels("deadline").inc()
-            await self._write(
-                item, self._rows.unsent(request, item.source, "failed", f"due {late}", now_ms=at_ms)
-            )
+            row = self._rows.unsent(request, item.source, "failed", f"due {late}", now_ms=at_ms)
+            self._remember(item, row)
+            await self._write(item, row)
             return
         await self._wait(item.taken.partition, request, at_ms)
         reach("outbound: delayed")
@@ -391,9 +400,6 @@ class Outbound:
             await self._parking.take_out(item.taken.partition, item.request)
         await self._log.add(item.taken.partition, _key(item.request), _encoder.encode(row))
         reach("outbound: row written")
-        if (memory := self._memories.get(item.taken.partition)) is not None:
-            made = Attempted(row.request_id, row.replay, row.attempt, row.outcome)
-            memory.remember(made, row.logged_at)
         _attempts(row.outcome).inc()
         self._watch.wrote(row, report.kind, steady_ms())
         _tell(row)

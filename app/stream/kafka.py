@@ -8,12 +8,16 @@ import ssl
 from collections.abc import Iterable
 from typing import Any
 
+import aiokafka.util
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError, KafkaTimeoutError
 
 from app.settings import KafkaAuth, Settings
 from app.topics import MAX_RECORD_BYTES, MAX_REJECTED_BYTES
+
+# aiokafka's own is Python and asks the loop whether it runs; it is called some twenty times a request.
+aiokafka.util.get_running_loop = asyncio.get_running_loop
 
 _REQUEST_TIMEOUT_MS = 30_000
 _TRY_AGAIN_S = 0.2

@@ -2,7 +2,8 @@
 
 What lingers adapts itself. While envelopes stay small a partition's next one goes as soon as none of its
 earlier ones is unacknowledged, so what is added in one turn of the loop travels together. Once they are
-larger they fill up, for a moment at most. Order within a partition is kept (idempotent producer).
+larger they fill up, for a moment at most. A patient outbox sends at ticks, and what is full. Order within a
+partition is kept (idempotent producer).
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from app.messages.envelope import MAX_BYTES, MAX_VALUES, pack
+from app.stream.ticks import next_tick
 
 if TYPE_CHECKING:
     from app.stream.kafka import PatientProducer
@@ -60,11 +62,12 @@ class _Lane:
 
 
 class Outbox:
-    """The sender of one internal topic, by explicit partition."""
+    """The sender of one internal topic, by explicit partition; `is_patient` where nobody waits for it."""
 
-    def __init__(self, producer: PatientProducer, topic: str) -> None:
+    def __init__(self, producer: PatientProducer, topic: str, *, is_patient: bool = False) -> None:
         self._producer = producer
         self._topic = topic
+        self._is_patient = is_patient
         self._lanes: dict[int, _Lane] = {}
 
     def add(self, partition: int, key: bytes, value: bytes) -> asyncio.Future[None]:
@@ -93,7 +96,9 @@ class Outbox:
         if not lane.waiting or lane.due is not None:
             return
         loop = asyncio.get_running_loop()
-        if lane.average >= _SMALL:
+        if self._is_patient:
+            lane.due = loop.call_at(next_tick(loop.time()), self._send_rest, lane)
+        elif lane.average >= _SMALL:
             lane.due = loop.call_later(_FILL_S, self._send_rest, lane)
         elif not lane.unacked:
             lane.due = loop.call_soon(self._send_rest, lane)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import pytest
@@ -124,9 +125,9 @@ async def play(partition: Partition, script: list[_Step]) -> None:
 
 
 def quick(work: Callable[[], Any]) -> None:
-    """Run it with a lane that gathers for no longer than a turn of the loop."""
+    """Run it with ticks that are turns of the loop."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("app.join.lane._GATHER_S", 0)
+        patch.setattr("app.join.lane.tick", partial(asyncio.sleep, 0))
         asyncio.run(work())
 
 

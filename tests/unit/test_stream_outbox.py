@@ -41,9 +41,9 @@ class Producer:
                 ack.set_result(None)
 
 
-def new_outbox() -> tuple[Producer, Outbox]:
+def new_outbox(*, is_patient: bool = False) -> tuple[Producer, Outbox]:
     producer = Producer()
-    return producer, Outbox(producer, "t")  # type: ignore[arg-type]  # as much of it as is used
+    return producer, Outbox(producer, "t", is_patient=is_patient)  # type: ignore[arg-type]  # as much as is used
 
 
 async def turn() -> None:
@@ -82,6 +82,18 @@ async def test_envelopes_that_were_large_lately_fill_up_though_nothing_is_unackn
     assert producer.sent[10:] == [(0, [1, 2])]
     producer.ack()
     await later
+
+
+async def test_a_patient_outbox_sends_what_is_full_at_once_and_the_rest_at_a_tick() -> None:
+    producer, outbox = new_outbox(is_patient=True)
+    done = outbox.add_all(0, [(b"k", b"%d" % n) for n in range(MAX_VALUES + 1)])
+    assert [len(values) for _, values in producer.sent] == [MAX_VALUES]
+    outbox.add(1, b"k", b"7")
+    while len(producer.sent) < 3:
+        await asyncio.sleep(0.001)
+    assert sorted(producer.sent[1:]) == [(0, [MAX_VALUES]), (1, [7])]
+    producer.ack()
+    await done
 
 
 async def test_a_refusal_is_told_to_all_whose_values_it_took_and_to_nobody_else() -> None:
