@@ -144,8 +144,11 @@ async def test_a_worker_killed_when_it_has_delayed_a_request_sends_it_once_as_it
         Receiver(answer(200)) as receiver,
     ):
         await made.apply({"flow_id": "F-1", "postbacks": [_postback(receiver, "old", delay_s=3)]})
-        doomed = await made.start("join,outbound", TEST_KILL_AT="outbound: delayed").ready()
+        join = await made.start("join").ready()
         await made.send({"event_id": "e-1", "lead_id": "L-1", "flow_id": "F-1", "status": "new"})
+        await until(lambda: "postbacks_requests_total 1.0" in join.get("/metrics")[1], join.tail)
+        assert await join.stop() == 0, join.tail()
+        doomed = made.start("outbound", TEST_KILL_AT="outbound: delayed")
         assert await doomed.ended() == -9, doomed.tail()
         assert receiver.requests == []
         await made.apply({"flow_id": "F-1", "postbacks": [_postback(receiver, "new")]})
