@@ -57,6 +57,7 @@ from app.stream.watchdog import Reading
 _WINDOW = Window(values=50_000, bytes=64 * 1024 * 1024)
 
 _MOST_TASKS = 4_000  # writes on their way, beside what may be in flight
+_TAKE = 8  # envelopes decoded at once, before others have their turn on the loop
 
 _encoder = msgspec.json.Encoder()
 
@@ -159,13 +160,14 @@ class Outbound:
         await self._parking.ready.wait()
         while True:
             await self._few()
-            batch = await self._intake.take(64)
+            batch = await self._intake.take(_TAKE)
             await self._recall(batch)
             self._gate.set_share(self.app.owns(batch[0].topic), self._settings.partitions)
             for taken in batch:
                 await self._gate.room()
                 self._accept(taken)
             self._gate.decide()
+            await asyncio.sleep(0)
 
     async def _few(self) -> None:
         """Wait while too much is on its way: what arrives meanwhile waits in Kafka."""
