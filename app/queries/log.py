@@ -11,7 +11,7 @@ version elsewhere is none.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, fields
 from typing import Any, NamedTuple
 
@@ -20,13 +20,15 @@ from app.queries.rows import Listed, Shown
 
 LISTED = ", ".join(field.name for field in fields(Listed))
 _CURSOR_PART = re.compile(r"-?[0-9]{1,15}")
+_MOST_KEYS = 10_000
 _LEAST_BEGIN = 6  # characters of an id
 _SHOWN = ", ".join(field.name for field in fields(Shown))
 _NEWEST_FIRST = "logged_at DESC, log_partition DESC, log_offset DESC, log_index DESC"
-_OLDEST_FIRST = "logged_at, log_partition, log_offset, log_index"
 _BEFORE = (
-    "(logged_at, log_partition, log_offset, log_index) < (fromUnixTimestamp64Milli({at_ms:Int64}, 'UTC'), "
-    "{at_partition:UInt32}, {at_offset:Int64}, {at_index:UInt32})"
+    "logged_at <= fromUnixTimestamp64Milli({at_ms:Int64}, 'UTC') "  # for the index, which knows no tuples
+    "AND (logged_at, log_partition, log_offset, log_index) < "
+    "(fromUnixTimestamp64Milli({at_ms:Int64}, 'UTC'), {at_partition:UInt32}, {at_offset:Int64}, "
+    "{at_index:UInt32})"
 )
 _PLACES = (
     "SELECT flow_id, toUnixTimestamp64Milli(requested_at), toUnixTimestamp64Milli(logged_at), log_partition, "
@@ -37,11 +39,10 @@ _KEYS = (
     "SELECT key.1, fromUnixTimestamp64Milli(key.2, 'UTC') "
     "FROM (SELECT arrayJoin({keys:Array(Tuple(String, Int64))}) AS key)"
 )
-_AT = (
-    f"SELECT {LISTED} FROM postback_log FINAL "  # noqa: S608 - fixed pieces, bound values
+_AT_KEYS = (
     "WHERE requested_at BETWEEN fromUnixTimestamp64Milli({first_ms:Int64}, 'UTC') "
     "AND fromUnixTimestamp64Milli({last_ms:Int64}, 'UTC') "
-    f"AND (flow_id, requested_at) IN ({_KEYS}) ORDER BY {_NEWEST_FIRST}"
+    f"AND (flow_id, requested_at) IN ({_KEYS})"
 )
 
 
@@ -113,15 +114,32 @@ async def _at(client: Any, places: Sequence[_Place], max_execution_s: float | No
     if not places:
         return []
     keys = {(place.flow_id, place.requested_ms) for place in places}
-    times = [requested_ms for _, requested_ms in keys]
     result = await client.query(
-        _AT,
-        parameters={"keys": sorted(keys), "first_ms": min(times), "last_ms": max(times)},
+        f"SELECT {LISTED} FROM postback_log FINAL {_AT_KEYS} ORDER BY {_NEWEST_FIRST}",  # noqa: S608 - likewise
+        parameters=_of_keys(keys),
         settings=settings_of(max_execution_s),
     )
     addresses = {place.address for place in places}
     rows = [Listed(*row) for row in result.result_rows]
     return [row for row in rows if (row.log_partition, row.log_offset, row.log_index) in addresses]
+
+
+def _of_keys(keys: Collection[tuple[str, int]]) -> dict[str, Any]:
+    times = [requested_ms for _, requested_ms in keys]
+    return {"keys": sorted(keys), "first_ms": min(times), "last_ms": max(times)}
+
+
+async def _keys(
+    client: Any, condition: str, id_: str, max_execution_s: float | None
+) -> list[tuple[str, int]]:
+    """The keys of all that has this id, by an index of ids, which FINAL could not use alone."""
+    result = await client.query(
+        f"SELECT DISTINCT flow_id, toUnixTimestamp64Milli(requested_at) FROM postback_log "  # noqa: S608 - fixed pieces
+        f"WHERE {condition} ORDER BY 2 DESC LIMIT {_MOST_KEYS}",
+        parameters={"id": id_},
+        settings=settings_of(max_execution_s),
+    )
+    return [tuple(row) for row in result.result_rows]
 
 
 def _parameters_of(cursor: str) -> dict[str, int]:
@@ -158,17 +176,26 @@ async def rows_of_lead(
     client: Any, lead_id: str, *, limit: int = 1000, max_execution_s: float | None = None
 ) -> list[Listed]:
     """The newest `limit` rows of one lead, in the order in which they came about."""
-    sql = (
-        f"SELECT {LISTED} FROM postback_log FINAL WHERE lead_id = {{id:String}} "  # noqa: S608 - likewise
-        f"ORDER BY {_NEWEST_FIRST} LIMIT {{limit:UInt32}}"
-    )
-    result = await client.query(
-        sql, parameters={"id": lead_id, "limit": limit}, settings=settings_of(max_execution_s)
-    )
-    return [Listed(*row) for row in reversed(result.result_rows)]
+    rows = await _with_id(client, LISTED, "lead_id = {id:String}", lead_id, limit, max_execution_s)
+    return [Listed(*row) for row in rows]
 
 
 async def _shown(client: Any, condition: str, id_: str, max_execution_s: float | None) -> list[Shown]:
-    sql = f"SELECT {_SHOWN} FROM postback_log FINAL WHERE {condition} ORDER BY {_OLDEST_FIRST}"  # noqa: S608
-    result = await client.query(sql, parameters={"id": id_}, settings=settings_of(max_execution_s))
-    return [Shown(*row) for row in result.result_rows]
+    rows = await _with_id(client, _SHOWN, condition, id_, _MOST_KEYS, max_execution_s)
+    return [Shown(*row) for row in rows]
+
+
+async def _with_id(
+    client: Any, columns: str, condition: str, id_: str, limit: int, max_execution_s: float | None
+) -> list[Any]:
+    """The newest rows that have this id, oldest first."""
+    keys = await _keys(client, condition, id_, max_execution_s)
+    if not keys:
+        return []
+    result = await client.query(
+        f"SELECT {columns} FROM postback_log FINAL {_AT_KEYS} AND {condition} "  # noqa: S608 - likewise
+        f"ORDER BY {_NEWEST_FIRST} LIMIT {{limit:UInt32}}",
+        parameters={"id": id_, "limit": limit, **_of_keys(keys)},
+        settings=settings_of(max_execution_s),
+    )
+    return list(reversed(result.result_rows))

@@ -6,6 +6,7 @@
 | log | LOG alone in its worker, ClickHouse's CPU beside |
 | log-row, join, send, http, render | a stage's own code by itself |
 | state, flows, flows-load | a million leads, fifty thousand flows |
+| pages | each page and filter over a million rows of the log |
 | dead | deliveries while targets are dead |
 | sizes | bytes of a delivery in each topic and table |
 | soak | ten minutes, by name alone |
@@ -34,6 +35,7 @@ BENCHES = {
     "flows-load": ["flows_load"],
     "sizes": ["sizes"],
     "soak": ["soak"],
+    "pages": ["pages_cost"],
 }
 _LONG = {"soak"}
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -61,22 +62,26 @@ async def overview(request: web.Request) -> web.Response:
     if span is None:
         raise Problem(404, say("overview.no_span", spans=", ".join(_SPANS)))
     since = Filters(since_ms=now_ms - span.length_ms)
-    total, hosts, flows = [
-        await stats(client, by, since, max_execution_s=MAX_EXECUTION_S) for by in ([], ["host"], ["flow"])
-    ]
+    total, hosts, flows, chart, dark, parked, lag = await asyncio.gather(
+        *(stats(client, by, since, max_execution_s=MAX_EXECUTION_S) for by in ([], ["host"], ["flow"])),
+        _chart(client, span, now_ms),
+        _dark(client, now_ms),
+        _parked(client, web_role),
+        request.app[LAGS](),
+    )
     return page(
         request,
         "overview.html",
         spans=[(say(f"overview.span.{name}"), address("/", span=name), name == span.name) for name in _SPANS],
-        chart=await _chart(client, span, now_ms),
+        chart=chart,
         columns=_SHOWN,
         tiles=[(name, _sum(total, name), _log(span, outcome=name)) for name in _TILES],
         latency=total[0] if total else None,
         hosts=[(host.group["host"], host, _log(span, host=host.group["host"])) for host in _worst(hosts)],
-        lag=await request.app[LAGS](),
+        lag=lag,
         needs=[
-            *await _dark(client, now_ms),
-            *await _parked(client, web_role),
+            *dark,
+            *parked,
             *_only_failures(flows, span),
             *_rejected(_sum(total, "rejected"), span),
         ],
