@@ -36,6 +36,8 @@ BENCHES = {
     "sizes": ["sizes"],
     "soak": ["soak"],
     "pages": ["pages_cost"],
+    "sizes": ["sizes"],
+    "soak": ["soak"],
 }
 _LONG = {"soak"}
 

@@ -1,0 +1,32 @@
+"""The short form of the bench: ours beside the peer, held against what docs/performance.md records."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from tests.bench.measure import Load
+from tests.bench.pairs import PAIRS, by_turns, ratio
+from tests.bench.recorded import PERFORMANCE, recorded_ratio
+from tests.bench.sinks import receiver
+from tests.kafka import Kafka
+
+_MOST = 1.5  # times what is recorded: machines are noisy
+
+
+@pytest.mark.kafka
+@pytest.mark.alone
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+async def test_a_delivery_costs_about_as_much_beside_the_peers_as_recorded(kafka: Kafka) -> None:
+    full = PAIRS["full"]
+    recorded = recorded_ratio(PERFORMANCE.read_text(), full)
+    with receiver() as sink:
+        costs = await by_turns(replace(full, load=Load(15_000), pipelines=2, repeat=2), kafka, sink)
+    found = ratio(costs)
+    assert not any(cost.dups for some in costs.values() for cost in some)
+    assert found <= _MOST * recorded, (
+        f"a delivery costs {found:.2f} times the CPU of the peer's three hops, over {_MOST} times the "
+        f"{recorded:.2f} of docs/performance.md: profile it, or record what make bench NAME=full prints now"
+    )
