@@ -62,8 +62,9 @@ async def overview(request: web.Request) -> web.Response:
     if span is None:
         raise Problem(404, say("overview.no_span", spans=", ".join(_SPANS)))
     since = Filters(since_ms=now_ms - span.length_ms)
-    total, hosts, flows, chart, dark, parked, lag = await asyncio.gather(
-        *(stats(client, by, since, max_execution_s=MAX_EXECUTION_S) for by in ([], ["host"], ["flow"])),
+    counts = (stats(client, by, since, max_execution_s=MAX_EXECUTION_S) for by in ([], ["host"], ["flow"]))
+    (total, hosts, flows), chart, dark, parked, lag = await asyncio.gather(
+        asyncio.gather(*counts),
         _chart(client, span, now_ms),
         _dark(client, now_ms),
         _parked(client, web_role),
