@@ -36,8 +36,6 @@ BENCHES = {
     "sizes": ["sizes"],
     "soak": ["soak"],
     "pages": ["pages_cost"],
-    "sizes": ["sizes"],
-    "soak": ["soak"],
 }
 _LONG = {"soak"}
 
