@@ -143,7 +143,7 @@ async def test_a_worker_killed_when_it_has_delayed_a_request_sends_it_once_as_it
         installation(kafka, clickhouse, tmp_path, retry_delays="1s,2s") as made,
         Receiver(answer(200)) as receiver,
     ):
-        await made.apply({"flow_id": "F-1", "postbacks": [_postback(receiver, "old", delay_s=3)]})
+        await made.apply({"flow_id": "F-1", "postbacks": [_postback(receiver, "old", delay_s=20)]})
         join = await made.start("join").ready()
         await made.send({"event_id": "e-1", "lead_id": "L-1", "flow_id": "F-1", "status": "new"})
         await until(lambda: "postbacks_requests_total 1.0" in join.get("/metrics")[1], join.tail)
