@@ -8,12 +8,13 @@ from dataclasses import replace
 from functools import partial
 from heapq import heappop, heappush
 from itertools import count
+from typing import Any
 
 import pytest
 
 from app.outbound.hosts import machine as module
 from app.outbound.hosts.circuit import RUN
-from app.outbound.hosts.host import LEAST_WAITING, MOST_WAITING
+from app.outbound.hosts.host import LEAST_WAITING, MOST_WAITING, Host
 from app.outbound.hosts.job import Job, PutOff, Rate, Report, Start
 from app.outbound.hosts.machine import MOST_WAIT_MS, Hosts
 
@@ -407,3 +408,44 @@ def test_a_host_that_is_the_bottleneck_itself_makes_no_crowd(trouble: str) -> No
         scene.end("slow", Report("throttles", wait_ms=4_000), times=1)
     assert scene.machine.waiting > 16
     assert not scene.machine.is_crowded(scene.now)
+
+
+def test_hosts_that_wait_for_room_get_it_in_turn_whoever_comes_again() -> None:
+    scene = Scene(total=1, each=1)
+    for host in "abc":
+        scene.offer(host, 3)
+    begun = []
+    for _ in range(9):
+        [job] = scene.flying
+        begun.append(job.host)
+        scene.now += 10
+        scene.end(job.host)
+        if begun[-1] == "a" and len(begun) < 4:
+            scene.offer("a")  # its turn is over all the same
+    assert begun == [*"aabcabcab"]
+
+
+@pytest.mark.parametrize("how", ["hangs", "works", "paused"])
+def test_what_waits_at_other_hosts_is_not_looked_through(how: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    looked: Counter[str] = Counter()
+    scene = Scene()
+    scene.prove("good")
+    others = [f"other {number}" for number in range(1_000)]
+    for host in others:
+        if how != "hangs":
+            scene.offer(host)
+            scene.end(host, Report("throttles", 4_000) if how == "paused" else WORKS)
+    for host in others:
+        scene.offer(host, 2)
+    real = Hosts._look
+
+    def look(machine: Hosts[str], host: Host[str], *rest: Any) -> Job[str] | None:
+        looked[host.name] += 1
+        return real(machine, host, *rest)
+
+    monkeypatch.setattr(Hosts, "_look", look)
+    for _ in range(20):
+        scene.offer("good")
+        scene.end("good")
+    assert scene.machine.waiting > 500
+    assert looked.total() - looked["good"] <= 20

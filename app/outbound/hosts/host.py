@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict, deque
-from typing import Generic
+from typing import Generic, Literal
 
 from app.outbound.hosts.circuit import Circuit
 from app.outbound.hosts.job import Job, Report, T, Why
@@ -20,6 +20,9 @@ PROVEN_MS = 60_000
 HANGS_MS = 2_000
 _SMOOTH = 0.2
 
+Like = Literal["idle", "busy", "doubtful"]
+"""What decides of a host whether there is room for it in total."""
+
 Key = tuple[str, str] | None
 """The queue of a host: that of a rate, or the one for all without."""
 
@@ -35,7 +38,10 @@ class Host(Generic[T]):
         self.slots = Slots()
         self.paused_ms = 0
         self.used_ms = now_ms
-        self.look_ms = 0  # until then nothing can begin or be put off, unless something happens to it
+        self.look_ms: int | None = None  # when it is to be looked at again, as far as this look has shown
+        self.turn = 0
+        self.line: list[tuple[int, Host[T]]] | None = None  # of `turns`
+        self.wakes_ms: int | None = None  # likewise
         self.waiting: dict[Job[T], None] = {}  # by offer, those behind in their lanes too
         self.flying: dict[Job[T], None] = {}  # by start
         self.queues: OrderedDict[Key, deque[Job[T]]] = OrderedDict()  # the first of their lanes
@@ -83,6 +89,12 @@ class Host(Generic[T]):
         """Whether it answers, and neither its limit, once grown, nor its pace keeps anything from it."""
         is_well = not self.is_ill(now_ms) and not self.is_doubtful(now_ms)
         return is_well and self.opens_ms(now_ms) <= now_ms and len(self.flying) < self.limit.hoped
+
+    def like(self, now_ms: int) -> Like:
+        """Whether it is doubtful, or has something in flight, or neither."""
+        if self.is_doubtful(now_ms):
+            return "doubtful"
+        return "busy" if self.flying else "idle"
 
     def per_s(self, now_ms: int) -> float:
         """The speed at which it can be sent to, as far as is known."""

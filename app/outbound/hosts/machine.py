@@ -26,11 +26,13 @@ from typing import Generic
 from zlib import crc32
 
 from app.outbound.hosts.behind import Behind
-from app.outbound.hosts.host import SHORT_MS, WAIT_MS, Host
+from app.outbound.hosts.doubts import Doubts
+from app.outbound.hosts.host import SHORT_MS, WAIT_MS, Host, Like
 from app.outbound.hosts.job import CircuitChange, Job, Lane, PutOff, Report, Start, T, Why
 from app.outbound.hosts.lanes import Lanes
 from app.outbound.hosts.rates import Rates
 from app.outbound.hosts.slots import Slots
+from app.outbound.hosts.turns import Turns
 
 MOST_WAIT_MS = 30_000
 LANE_PART = 4  # one lane takes one of so many parts of what may wait for its host
@@ -38,7 +40,6 @@ MOST_HOSTS = 10_000
 REMEMBERED_MS = 600_000  # a host without work
 DOUBTFUL_PART = 2  # hosts that may never answer hold one of so many parts of what may be in flight
 RESERVED_PART = 8  # one of so many parts is for the first request of a host that answers
-_NEVER_MS = 2**62
 SPREAD = 0.2  # of a wait: so what a closed host put off does not come back in one moment
 
 
@@ -50,24 +51,29 @@ class Hosts(Generic[T]):
         self._max_per_host = max_per_host
         self._waits_ms = put_off_waits_ms
         self._hosts: OrderedDict[str, Host[T]] = OrderedDict()  # the one not used for longest first
-        self._turns: deque[Host[T]] = deque()  # hosts for which something waits, each once
+        self._turns: Turns[T] = Turns()
         self._flying: dict[str, Host[T]] = {}
+        self._doubts = Doubts(self._flying)
         self._lanes: Lanes[T] = Lanes()
         self._rates = Rates()
         self._behind = Behind()
         self._put_offs: deque[PutOff[T]] = deque()
         self._changes: list[CircuitChange] = []
-        self._doubtful: int | None = None  # in flight to doubtful hosts, as far as this `take` has asked
         self.in_flight = 0
         self.waiting = 0
         self.open_circuits = 0
-        self.next_ms: int | None = None
+
+    @property
+    def next_ms(self) -> int | None:
+        """As the class says."""
+        return self._turns.next_ms
 
     def set_share(self, share: float, now_ms: int) -> None:
         """This worker's part of every rate: its partitions over all, above 0."""
         self._rates.set_share(share, now_ms)
-        for host in self._turns:
-            host.look_ms = 0
+        for host in self._hosts.values():
+            if host.waiting:
+                self._turns.wake(host)
 
     def offer(self, job: Job[T], now_ms: int) -> None:
         """Take a job in: it is started or put off by a `take` that follows."""
@@ -79,45 +85,52 @@ class Hosts(Generic[T]):
             self._decide(PutOff(job, *due))
             return
         if not host.waiting:
-            self._turns.append(host)
-        host.look_ms = 0
+            self._turns.join(host)
         host.waiting[job] = None
         self.waiting += 1
         if job.rate is not None:
             self._rates.wait(job.rate, 1, now_ms)
         if self._lanes.enter(job):
-            _queue(host, job)
+            self._queue(host, job)
 
     def take(self, now_ms: int) -> Start[T] | PutOff[T] | None:
         """The next decision; None when all that still waits has to wait."""
-        self.next_ms = None
-        self._doubtful = None
-        for _ in range(len(self._turns)):
-            if self._put_offs:
+        crowded: list[tuple[Host[T], Like]] = []
+        start = None
+        while start is None and not self._put_offs:
+            host = self._turns.next(now_ms, lambda like: self._has_room(like, now_ms))
+            if host is None:
                 break
-            host = self._turns.popleft()
-            if host.look_ms > now_ms:
-                self._turns.append(host)
-                self._look_again(host.look_ms)
-                continue
-            host.look_ms = _NEVER_MS
-            self._put_off_waiting(host, now_ms)
-            job = self._startable(host, now_ms)
-            if host.waiting:
-                self._turns.append(host)
-            if job is not None:
-                host.look_ms = 0
-                return Start(job)
+            start = self._look(host, crowded, now_ms)
+        for host, like in crowded:  # only now: one that needs more room than its like would be next again
+            self._turns.crowd(host, like)
+        if start is not None:
+            return Start(start)
         return self._put_offs.popleft() if self._put_offs else None
+
+    def _look(self, host: Host[T], crowded: list[tuple[Host[T], Like]], now_ms: int) -> Job[T] | None:
+        """Put off what waited for too long; the job that begins now, if there is one."""
+        self._put_off_waiting(host, now_ms)
+        job, like = self._startable(host, now_ms)
+        if job is not None and host.waiting:
+            self._turns.join(host)
+        elif host.waiting:
+            if like is not None:
+                crowded.append((host, like))
+            if host.look_ms is not None:
+                self._turns.sleep(host, host.look_ms)
+        return job
 
     def done(self, job: Job[T], report: Report, now_ms: int) -> None:
         """A job that was started has ended, with this to say of its host."""
         host = self._hosts[job.host]
         opened = host.note(job, report, now_ms)
-        host.look_ms = 0
         self.in_flight -= 1
         if not host.flying:
             del self._flying[host.name]
+        self._doubts.ends(host, now_ms)
+        if host.waiting:
+            self._turns.wake(host)
         self._hosts.move_to_end(host.name)
         if opened is not None:
             self.open_circuits += 1 if opened else -1
@@ -135,7 +148,8 @@ class Hosts(Generic[T]):
         """
         if self.waiting <= self._max_in_flight:
             return False
-        crowd = sum(len(host.waiting) for host in self._turns if host.would_take_more(now_ms))
+        waiting = (host for host in self._hosts.values() if host.waiting)
+        crowd = sum(len(host.waiting) for host in waiting if host.would_take_more(now_ms))
         return crowd > self._max_in_flight
 
     def changes(self) -> list[CircuitChange]:
@@ -146,17 +160,16 @@ class Hosts(Generic[T]):
     def drop_waiting(self, now_ms: int) -> None:
         """Forget what waits and what was to be put off; what is in flight stays until it is `done`."""
         self._put_offs.clear()
-        for host in self._turns:
+        for host in self._hosts.values():
             for job in host.waiting:
                 self._lanes.leave(job)
                 if job.rate is not None:
                     self._rates.wait(job.rate, -1, now_ms)
             host.waiting.clear()
             host.queues.clear()
-        self._turns.clear()
-        self.waiting = 0
-        for host in self._hosts.values():
+            self._turns.leave(host)
             host.slots = Slots()  # those that were put off may have another owner now
+        self.waiting = 0
         self._rates.forget_slots()
 
     def _refused(self, host: Host[T], job: Job[T], now_ms: int) -> tuple[int, Why] | None:
@@ -212,7 +225,7 @@ class Hosts(Generic[T]):
             elif job.offered_ms + MOST_WAIT_MS <= now_ms:
                 self._put_off(host, job, *self._after_waiting(host, job, now_ms), now_ms)
             else:
-                self._wait(host, job.offered_ms + MOST_WAIT_MS)
+                _wait(host, job.offered_ms + MOST_WAIT_MS)
                 return
 
     def _put_off(self, host: Host[T], job: Job[T], due_ms: int, why: Why, now_ms: int) -> None:
@@ -232,7 +245,7 @@ class Hosts(Generic[T]):
             host = self._hosts[follower.host]
             before_ms = self._behind.due_ms(follower, now_ms)
             if before_ms is None:
-                _queue(host, follower)
+                self._queue(host, follower)
                 return
             self._stop_waiting(host, follower, now_ms)
             self._decide(PutOff(follower, *self._after_lane(host, follower, before_ms, now_ms)))
@@ -240,51 +253,51 @@ class Hosts(Generic[T]):
 
     def _stop_waiting(self, host: Host[T], job: Job[T], now_ms: int) -> None:
         del host.waiting[job]
+        if not host.waiting:
+            self._turns.leave(host)
         self.waiting -= 1
         if job.rate is not None:
             self._rates.wait(job.rate, -1, now_ms)
 
-    def _startable(self, host: Host[T], now_ms: int) -> Job[T] | None:
-        """The job of a host that begins now, counted as in flight from now on; None when there is none."""
+    def _startable(self, host: Host[T], now_ms: int) -> tuple[Job[T] | None, Like | None]:
+        """The job of a host that begins now, counted as in flight from now on.
+
+        With it, if there is none because there is no room in total, what the host is like.
+        """
         if not host.queues or not host.has_room():
-            return None
+            return None, None
         if (opens_ms := host.opens_ms(now_ms)) > now_ms:
-            self._wait(host, opens_ms)
-            return None
-        if not self._is_room(host, now_ms):
-            host.look_ms = 0  # whatever ends may make room
-            return None
+            _wait(host, opens_ms)
+            return None, None
+        like = host.like(now_ms)
+        if len(host.flying) >= self._max_in_flight - self.in_flight or not self._has_room(like, now_ms):
+            return None, like
         for key in list(host.queues):
             jobs = host.queues[key]
             while jobs and jobs[0] not in host.waiting:
                 jobs.popleft()  # put off since
             if jobs and self._has_token(host, jobs[0], now_ms):
                 host.queues.move_to_end(key)
-                return self._begin(host, jobs.popleft(), now_ms)
+                return self._begin(host, jobs.popleft(), now_ms), None
             if not jobs:
                 del host.queues[key]
-        return None
+        return None, None
 
-    def _is_room(self, host: Host[T], now_ms: int) -> bool:
+    def _has_room(self, like: Like, now_ms: int) -> bool:
+        """Whether one more send to a host of this like may be in flight."""
         free = self._max_in_flight - self.in_flight
-        if len(host.flying) >= free:
+        if like == "idle" or free <= 0:
+            return free > 0
+        if free <= self._max_in_flight // RESERVED_PART:
             return False
-        is_doubtful = host.is_doubtful(now_ms)
-        if free <= self._max_in_flight // RESERVED_PART and (host.flying or is_doubtful):
-            return False
-        if not is_doubtful:
-            return True
-        if self._doubtful is None:
-            doubtful = (other for other in self._flying.values() if other.is_doubtful(now_ms))
-            self._doubtful = sum(len(other.flying) for other in doubtful)
-        return self._doubtful < max(1, self._max_in_flight // DOUBTFUL_PART)
+        return like == "busy" or self._doubts.count(now_ms) < max(1, self._max_in_flight // DOUBTFUL_PART)
 
     def _has_token(self, host: Host[T], job: Job[T], now_ms: int) -> bool:
         if job.rate is None:
             return True
         ready_ms = self._rates.take(job.rate, now_ms)
         if ready_ms is not None:
-            self._wait(host, ready_ms)
+            _wait(host, ready_ms)
         return ready_ms is None
 
     def _begin(self, host: Host[T], job: Job[T], now_ms: int) -> Job[T]:
@@ -294,14 +307,15 @@ class Hosts(Generic[T]):
         self._flying[host.name] = host
         self.in_flight += 1
         job.started_ms = now_ms
+        self._doubts.begins(host, now_ms)
         return job
 
-    def _wait(self, host: Host[T], until_ms: int) -> None:
-        host.look_ms = min(host.look_ms, until_ms)
-        self._look_again(until_ms)
-
-    def _look_again(self, at_ms: int) -> None:
-        self.next_ms = at_ms if self.next_ms is None else min(self.next_ms, at_ms)
+    def _queue(self, host: Host[T], job: Job[T]) -> None:
+        """Let a job that is the first of its lane wait for its host."""
+        key = None if job.rate is None else job.rate.key
+        host.queues.setdefault(key, deque()).append(job)
+        if not self._turns.is_crowded(host):  # there another job changes nothing
+            self._turns.wake(host)
 
     def _host(self, name: str, now_ms: int) -> Host[T]:
         host = self._hosts.get(name)
@@ -326,10 +340,8 @@ class Hosts(Generic[T]):
             self._hosts.move_to_end(host.name)
 
 
-def _queue(host: Host[T], job: Job[T]) -> None:
-    host.look_ms = 0
-    key = None if job.rate is None else job.rate.key
-    host.queues.setdefault(key, deque()).append(job)
+def _wait(host: Host[T], until_ms: int) -> None:
+    host.look_ms = until_ms if host.look_ms is None else min(host.look_ms, until_ms)
 
 
 def _spread(job: Job[T], wait_ms: int) -> int:
