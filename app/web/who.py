@@ -36,7 +36,7 @@ class Tokens:
     def key_of(self, role: str) -> bytes | None:
         """What signs the sessions of a role; None where there are none."""
         token = {"editor": self.edit, "viewer": self.view}.get(role, "")
-        return _mac(token.encode("utf-8", "surrogateescape"), "postbacks session key") if token else None
+        return _mac(token.encode("utf-8", "surrogatepass"), "postbacks session key") if token else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,9 +100,9 @@ def _of_session(cookie: str, tokens: Tokens, now_s: float) -> Asker:
 
 def _same(given: str, wanted: str) -> bool:
     """Constant in time, also over lengths; nothing equals a token that is not set."""
-    digests = [hashlib.sha256(text.encode("utf-8", "surrogateescape")).digest() for text in (given, wanted)]
+    digests = [hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest() for text in (given, wanted)]
     return hmac.compare_digest(*digests) and bool(wanted)
 
 
 def _mac(key: bytes, text: str) -> bytes:
-    return hmac.digest(key, text.encode("utf-8", "surrogateescape"), "sha256")
+    return hmac.digest(key, text.encode("utf-8", "surrogatepass"), "sha256")
