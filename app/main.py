@@ -155,8 +155,11 @@ class Work:
         `taken` is a socket that listens on the address of the settings already.
         """
         server = new_server(self.waits_for, self._tokens, self._web)
-        async with _listening(server, self._settings, taken):
-            yield
+        try:
+            async with _listening(server, self._settings, taken):
+                yield
+        finally:
+            await _within(_LEAVE_S, self._producer.stop)  # one that was never started is closed too
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
