@@ -150,7 +150,7 @@ def test_a_postback_is_parked_and_released_while_its_page_tells_how_far(site: Si
     page.reload()
     expect(page.get_by_text("5 requests wait")).to_be_visible()
     page.get_by_role("button", name="Release 5").click()
-    expect(page.get_by_text("5 were released; it is active.")).to_be_visible()
+    expect(page.get_by_text("5 were released; it is active.")).to_be_visible(timeout=40_000)
     assert sum("/200/parked" in path for path in site.seen) == 5
     page.reload()
     expect(page.get_by_text("0 requests wait")).to_be_visible()
