@@ -20,6 +20,7 @@ from app.settings import Settings
 from app.stream.whole import WholeTable
 from app.web.inbound import Inbound
 from app.web.limiter import Limiter
+from app.web.running import Running
 from app.web.who import NOBODY, Asker, Tokens
 
 _PATIENCE_S = 10.0
@@ -62,7 +63,8 @@ class Web:
     """The web role: it keeps no state but two whole tables, which `jobs` follow, and tasks that run on.
 
     `flows` has each flow config by its id, `states` each postback's state by `app.messages.state.key_of`;
-    flows are saved one at a time, under `saving`; `releases` are those that run here, by the same keys.
+    flows are saved one at a time, under `saving`; `releases` are those that run here and the last one of each
+    postback, by the same keys.
     """
 
     settings: Settings
@@ -85,7 +87,7 @@ class Web:
         self.saving = asyncio.Lock()
         self.replaying = asyncio.Lock()
         self.tasks: set[asyncio.Task[Any]] = set()
-        self.releases: dict[str, asyncio.Task[Any]] = {}
+        self.releases: dict[str, Running] = {}
 
     def jobs(self) -> list[Coroutine[Any, Any, None]]:
         """What runs for ever: the tables are followed."""

@@ -1,28 +1,47 @@
-"""Park postbacks and release what they keep, for the API and the pages."""
+"""Park postbacks and release what they keep, for the API and the pages.
+
+A release runs on in this worker after its request was answered. It may be ended at any point, with the worker
+too, and run again: what is left in Kafka is what is left to do.
+"""
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import msgspec
+from aiokafka.errors import KafkaError
+from clickhouse_connect.driver.exceptions import ClickHouseError
 
 from app.flows.config import FlowFault, parse
 from app.kit.logs import logger
+from app.log.refusal import shortened
+from app.log.writer import ClickHouseFault
 from app.messages.request import Request
 from app.messages.state import PostbackState, key_of
 from app.outbound.kept import Kept, release_order
 from app.outbound.policy import overdue
-from app.outbound.release import ParkedPostback, Progress, Release
+from app.outbound.release import ParkedPostback, Progress, Release, Rewrite
 from app.queries.rerender import Fault, Rerender
 from app.web.context import Web
+from app.web.running import Running
+from app.web.texts import say
 
+PATIENT_S = 60.0
+"""How long ClickHouse may work on one question of a long run that nobody waits for at a page."""
 _CHUNK = 500
 
 
 class NoPostback(Exception):
-    """There is no such postback to park; the text says what there is."""
+    """There is no such postback to park; `known` are those of its flow, None where there is no flow."""
+
+    def __init__(self, flow_id: str, postback_id: str, known: Sequence[str] | None) -> None:
+        super().__init__(
+            f"there is no flow {flow_id!r}"
+            if known is None
+            else f"flow {flow_id} has no postback {postback_id!r}, it has {', '.join(known) or 'none'}"
+        )
+        self.known = known
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,14 +61,14 @@ class Shelved:
     staying: list[Fault] = field(default_factory=list)
 
 
-async def park(web: Web, flow_id: str, postback_id: str, why: str) -> PostbackState:
+async def park(web: Web, flow_id: str, postback_id: str, why: str, by: str) -> PostbackState:
     """Park a postback, unless it is; returns when Kafka has its state. Raises `NoPostback`, `KafkaError`."""
     key = key_of(flow_id, postback_id)
     known = web.states.get(key)
     if known is not None and known.state.state == "parked":
         return known.state
-    _need_postback(web, flow_id, postback_id)
-    state = PostbackState("parked", why, web.now_ms(), _who(web))
+    need_postback(web, flow_id, postback_id)
+    state = PostbackState("parked", why, web.now_ms(), by)
     topic = web.settings.topics.postback_states.name
     await web.write(topic, key, msgspec.json.encode(state), web.states)
     return state
@@ -57,50 +76,75 @@ async def park(web: Web, flow_id: str, postback_id: str, why: str) -> PostbackSt
 
 async def look(web: Web, flow_id: str, postback_id: str, *, rerender: bool) -> Shelved:
     """What a postback keeps now. Raises `KafkaError`, `ClickHouseError`."""
-    rewrite = await rerender_for(web) if rerender else None
-    async with _opened(web, flow_id, postback_id) as parked:
+    async with ParkedPostback(web.settings, flow_id, postback_id) as parked:
         kept = release_order(parked.shelf.kept.values())
-        for at in range(0, len(kept) if rewrite else 0, _CHUNK):
-            assert rewrite is not None
-            await rewrite(kept[at : at + _CHUNK])
+        anew = await rendered_anew(web, kept, max_execution_s=PATIENT_S) if rerender else None
         return Shelved(
             parked.state.state if parked.state else None,
             len(kept),
-            sum(overdue(one.request, web.now_ms()) is not None for one in kept),
+            overdue_in(web, kept),
             kept[0].requested_at if kept else None,
             kept[-1].requested_at if kept else None,
-            *((rewrite.differing, rewrite.differences, rewrite.faults) if rewrite else ()),
+            *((anew.differing, anew.differences, anew.faults) if anew else ()),
         )
 
 
-def is_releasing(web: Web, flow_id: str, postback_id: str) -> bool:
-    """Whether this worker releases it now."""
-    return key_of(flow_id, postback_id) in web.releases
+def overdue_in(web: Web, kept: Sequence[Kept]) -> int:
+    """How many of these are past their deadline."""
+    return sum(overdue(one.request, web.now_ms()) is not None for one in kept)
 
 
-async def start_release(
-    web: Web, flow_id: str, postback_id: str, *, rate_per_s: float, rerender: bool
+async def rendered_anew(web: Web, kept: Sequence[Kept], *, max_execution_s: float) -> Rerender:
+    """What rendering these anew would change. Raises `ClickHouseFault`, `ClickHouseError`."""
+    rewrite = await rerender_for(web, max_execution_s=max_execution_s)
+    for at in range(0, len(kept), _CHUNK):
+        await rewrite(kept[at : at + _CHUNK])
+    return rewrite
+
+
+def release_of(web: Web, flow_id: str, postback_id: str) -> Running | None:
+    """The release of a postback that runs here, or ran last."""
+    return web.releases.get(key_of(flow_id, postback_id))
+
+
+def start_release(
+    web: Web, flow_id: str, postback_id: str, *, rate_per_s: float, by: str, rerender_s: float | None
 ) -> None:
     """Begin to let go what is kept, oldest first; when nothing is left the postback is active.
 
-    It goes on after this returns; a stop of the worker ends it half-way, and it may be begun again. How it
-    ended is in the log, and in the postback's state. Nothing happens while one of the same runs here.
+    It goes on after this returns, and `release_of` says how far it is; nothing happens while one runs. With
+    `rerender_s`, which ClickHouse may take for each question, requests are rendered anew.
     """
-    key = key_of(flow_id, postback_id)
-    if key not in web.releases:
-        rewrite = await rerender_for(web) if rerender else None
-        web.releases[key] = web.go_on_with(_release(web, key, flow_id, postback_id, rate_per_s, rewrite))
+    running = release_of(web, flow_id, postback_id)
+    if running is None or running.is_over:
+        begun = web.releases[key_of(flow_id, postback_id)] = Running(0, rate_per_s)
+        web.go_on_with(_release(web, flow_id, postback_id, begun, by, rerender_s))
 
 
 async def _release(
-    web: Web, key: str, flow_id: str, postback_id: str, rate_per_s: float, rewrite: Rerender | None
+    web: Web, flow_id: str, postback_id: str, running: Running, by: str, rerender_s: float | None
 ) -> None:
+    """Run a release to its end; what ends it is told where it is looked at, and in the log."""
+
+    def tell(progress: Progress) -> None:
+        running.progress = progress
+
+    half_way = "a release ended half-way: start it again"
     try:
-        async with _opened(web, flow_id, postback_id) as parked:
-            run = Release(
-                parked, rate_per_s=rate_per_s, by=_who(web), rewrite=rewrite or _as_kept, tell=_nothing
-            )
-            done = await run.run()
+        rewrite: Rewrite = _as_kept
+        if rerender_s is not None:
+            rewrite = await rerender_for(web, max_execution_s=rerender_s)
+        async with ParkedPostback(web.settings, flow_id, postback_id) as parked:
+            running.total = len(parked.shelf.kept)
+            run = Release(parked, rate_per_s=running.rate_per_s, by=by, rewrite=rewrite, tell=tell)
+            done = running.done = await run.run()
+    except (KafkaError, ClickHouseError, ClickHouseFault) as error:
+        running.fault = shortened(str(error)) or type(error).__name__
+        logger().error(half_way, flow=flow_id, postback=postback_id, reason=running.fault)
+    except Exception as error:
+        running.fault = say("parked.mistake")
+        logger().error(half_way, flow=flow_id, postback=postback_id, exc_info=error)
+    else:
         anew = done.parked_anew.told() if done.parked_anew else ""
         logger().info(
             "released",
@@ -110,36 +154,22 @@ async def _release(
             stay=done.stay,
             parked=anew,
         )
-    except asyncio.CancelledError:
-        raise
-    except Exception as error:
-        reason = f"{type(error).__name__}: {error}"
-        logger().error(
-            "a release ended half-way: start it again", flow=flow_id, postback=postback_id, reason=reason
-        )
-    finally:
-        web.releases.pop(key, None)
 
 
-def _opened(web: Web, flow_id: str, postback_id: str) -> ParkedPostback:
-    return ParkedPostback(web.settings, flow_id, postback_id)
-
-
-def _need_postback(web: Web, flow_id: str, postback_id: str) -> None:
+def need_postback(web: Web, flow_id: str, postback_id: str) -> None:
+    """Raises `NoPostback` where there is none of these names; in a broken flow any may be one."""
     stored = web.flows.get(flow_id)
     if stored is None:
-        raise NoPostback(f"there is no flow {flow_id!r}")
+        raise NoPostback(flow_id, postback_id, None)
     try:
         known = [one.id for one in parse(stored.config).postbacks]
     except FlowFault:
-        return  # in a broken flow any may be one
+        return
     if postback_id not in known:
-        raise NoPostback(
-            f"flow {flow_id} has no postback {postback_id!r}, it has {', '.join(known) or 'none'}"
-        )
+        raise NoPostback(flow_id, postback_id, known)
 
 
-async def rerender_for(web: Web) -> Rerender:
+async def rerender_for(web: Web, *, max_execution_s: float) -> Rerender:
     """Renders requests by the flows as they are now. Raises `ClickHouseFault`."""
     flows = {}
     for key, stored in web.flows.items():
@@ -147,16 +177,9 @@ async def rerender_for(web: Web) -> Rerender:
             flows[key] = parse(stored.config, version=stored.version)
         except FlowFault:
             continue  # a broken flow renders nothing; its requests are named
-    return Rerender(web.settings, flows, web.secrets, await web.clickhouse(), max_execution_s=60.0)
+    client = await web.clickhouse()
+    return Rerender(web.settings, flows, web.secrets, client, max_execution_s=max_execution_s)
 
 
 async def _as_kept(kept: Sequence[Kept]) -> list[Request | None]:
     return [one.request for one in kept]
-
-
-def _nothing(progress: Progress) -> None:
-    """Nobody looks at how far it is: what is kept says so."""
-
-
-def _who(web: Web) -> str:
-    return f"web@{web.settings.worker}"

@@ -8,7 +8,7 @@ from msgspec import Meta, Struct
 
 from app.web.api.call import Answer, Call
 from app.web.problem import Problem
-from app.web.releasing import NoPostback, is_releasing, look, park, start_release
+from app.web.releasing import PATIENT_S, NoPostback, look, park, release_of, start_release
 
 
 class StateAsked(Struct, kw_only=True, forbid_unknown_fields=True):
@@ -64,11 +64,11 @@ async def set_state(call: Call[None, StateAsked]) -> Answer[StateNow]:
     With `confirm` the answer is 202 and the release goes on; asked again without it, `kept` says how many
     are left. Stopped half-way it can be begun again; it stops by itself when the receiver refuses us again.
     """
-    asked, web = call.body, call.web
+    asked, web, by = call.body, call.web, f"web@{call.web.settings.worker}"
     now = StateNow(asked.flow_id, asked.postback_id, asked.state)
     if asked.state == "parked":
         try:
-            state = await park(web, asked.flow_id, asked.postback_id, asked.why)
+            state = await park(web, asked.flow_id, asked.postback_id, asked.why, by)
         except NoPostback as fault:
             raise Problem(404, str(fault)) from None
         now.why, now.since, now.by = state.why, state.since, state.by
@@ -83,8 +83,10 @@ async def set_state(call: Call[None, StateAsked]) -> Answer[StateNow]:
         setattr(now, name, getattr(shelved, name))
     now.staying = [Stays(*fault) for fault in shelved.staying]
     if asked.confirm and (now.state == "parked" or now.kept):
-        await start_release(
-            web, asked.flow_id, asked.postback_id, rate_per_s=asked.rate_per_s, rerender=asked.rerender
+        rerender_s = PATIENT_S if asked.rerender else None
+        start_release(
+            web, asked.flow_id, asked.postback_id, rate_per_s=asked.rate_per_s, by=by, rerender_s=rerender_s
         )
-    now.releasing = is_releasing(web, asked.flow_id, asked.postback_id)
+    running = release_of(web, asked.flow_id, asked.postback_id)
+    now.releasing = running is not None and not running.is_over
     return Answer(now, 202 if asked.confirm and now.releasing else 200)

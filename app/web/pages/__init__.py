@@ -30,7 +30,7 @@ from app.web.pages.links import FLOWS, LOG, NEW_FLOW
 from app.web.pages.live import LIVE, end_all, live
 from app.web.pages.outgoing import outgoing
 from app.web.pages.overview import LAGS, overview
-from app.web.pages.parked import RELEASES, discard, park, parked, release
+from app.web.pages.parked import discard, park, parked, release
 from app.web.pages.show import send_again, show
 from app.web.render import set_up
 
@@ -56,7 +56,6 @@ def routes(application: web.Application) -> None:
 
 
 def _flow_routes(application: web.Application) -> None:
-    application[RELEASES] = {}
     router = application.router
     one = f"{FLOWS}/{_ID}"
     postback = f"{one}/parked/{_ID.replace('id', 'postback')}"

@@ -1,7 +1,6 @@
 """One postback, parked or not: why, since when, what waits; park, release with its preview, discard.
 
-A release runs on in this worker after its request was answered; its page asks how far it is. It may be ended
-at any point, with the worker too, and run again: what is left in Kafka is what is left to do.
+A release goes on after its request was answered; its page asks how far it is.
 """
 
 from __future__ import annotations
@@ -10,37 +9,33 @@ from datetime import UTC, datetime
 from typing import Any
 
 from aiohttp import web
-from aiokafka.errors import KafkaError
-from clickhouse_connect.driver.exceptions import ClickHouseError
 
-from app.flows.config import FlowFault, parse
-from app.flows.flow import Flow
-from app.kit.logs import logger
-from app.log.refusal import shortened
-from app.log.writer import ClickHouseFault
-from app.messages.request import Request
 from app.messages.state import Postback
 from app.outbound.attempt import Rows
 from app.outbound.kept import Kept, release_order
-from app.outbound.policy import overdue
-from app.outbound.release import ParkedPostback, Progress, Release, Rewrite
+from app.outbound.release import ParkedPostback
 from app.outbound.release import discard as discard_kept
-from app.queries.rerender import Rerender
+from app.web import releasing
 from app.web.context import MAX_EXECUTION_S, Web, asker_in, web_of
 from app.web.flows.difference import Line
-from app.web.flows.releasing import Running
 from app.web.pages.links import LOG, flow_link, parked_link
 from app.web.problem import Problem
 from app.web.query import address
+from app.web.releasing import (
+    NoPostback,
+    need_postback,
+    overdue_in,
+    release_of,
+    rendered_anew,
+    start_release,
+)
 from app.web.render import is_part, page
+from app.web.running import Running
 from app.web.texts import say
 
-RELEASES: web.AppKey[dict[Postback, Running]] = web.AppKey("releases", dict)
-"""The releases that this worker runs, and the last one of each postback."""
 RATE_PER_S = 50.0
 _LEAST_RATE, _MOST_RATE = 0.1, 10_000.0
 _MOST_PREVIEWED = 1_000
-_CHUNK = 500
 
 
 async def parked(request: web.Request) -> web.Response:
@@ -52,23 +47,23 @@ async def parked(request: web.Request) -> web.Response:
 
 async def park(request: web.Request) -> web.Response:
     """Park it by hand."""
-    flow_id, postback_id = _need_postback(request)
+    flow_id, postback_id = _names(request)
     why = str((await request.post()).get("why", "")).strip()
-    async with _postback(request) as found:
-        if not found.is_parked:
-            await found.write_state("parked", why, _who(request))
-    raise web.HTTPSeeOther(parked_link(flow_id, postback_id))
+    try:
+        await releasing.park(web_of(request), flow_id, postback_id, why, _who(request))
+    except NoPostback as fault:
+        raise _none(request, fault) from None
+    raise web.HTTPSeeOther(_link(request))
 
 
 async def release(request: web.Request) -> web.Response:
     """Begin to let go what is kept; where one runs already, only show it."""
     form = await request.post()
+    rerender_s = MAX_EXECUTION_S if form.get("rerender") == "yes" else None
     rate_per_s = _rate(str(form.get("rate", "")))
-    running = _running(request)
-    if running is None or running.is_over:
-        begun = Running(0, rate_per_s)
-        request.app[RELEASES][_names(request)] = begun
-        web_of(request).go_on_with(_release(request, begun, anew=form.get("rerender") == "yes"))
+    start_release(
+        web_of(request), *_names(request), rate_per_s=rate_per_s, by=_who(request), rerender_s=rerender_s
+    )
     raise web.HTTPSeeOther(_link(request))
 
 
@@ -95,7 +90,7 @@ def _link(request: web.Request) -> str:
 
 
 def _running(request: web.Request) -> Running | None:
-    return request.app[RELEASES].get(_names(request))
+    return release_of(web_of(request), *_names(request))
 
 
 def _postback(request: web.Request) -> ParkedPostback:
@@ -116,23 +111,12 @@ def _rate(text: str) -> float:
     return rate_per_s
 
 
-def _need_postback(request: web.Request) -> Postback:
-    """The postback's names. Raises `Problem` where there is none to park; in a broken flow any may be one."""
+def _none(request: web.Request, fault: NoPostback) -> Problem:
+    """There is no such postback."""
     flow_id, postback_id = _names(request)
-    stored = web_of(request).flows.get(flow_id)
-    if stored is None:
-        raise Problem(404, say("flow.none", id=flow_id))
-    flow = _parsed(stored.config, stored.version)
-    if flow is not None and postback_id not in {one.id for one in flow.postbacks}:
-        raise Problem(404, say("parked.none", flow=flow_id, id=postback_id))
-    return flow_id, postback_id
-
-
-def _parsed(config: bytes, version: int) -> Flow | None:
-    try:
-        return parse(config, version=version)
-    except FlowFault:
-        return None
+    if fault.known is None:
+        return Problem(404, say("flow.none", id=flow_id))
+    return Problem(404, say("parked.none", flow=flow_id, id=postback_id))
 
 
 async def _page(request: web.Request) -> web.Response:
@@ -146,7 +130,10 @@ async def _page(request: web.Request) -> web.Response:
         }
         shown["anew"] = await _preview(web_role, kept) if "rerender" in request.query else None
     if shown["state"] is None and not kept:
-        _need_postback(request)
+        try:
+            need_postback(web_role, flow_id, postback_id)
+        except NoPostback as fault:
+            raise _none(request, fault) from None
     return page(
         request,
         "flow_parked.html",
@@ -156,7 +143,7 @@ async def _page(request: web.Request) -> web.Response:
         flow_link=flow_link(flow_id),
         log_link=address(LOG, (("flow", flow_id), ("postback", postback_id), ("outcome", "parked"))),
         kept=len(kept),
-        late=sum(overdue(one.request, web_role.now_ms()) is not None for one in kept),
+        late=overdue_in(web_role, kept),
         ends=[_end(kept[0]), _end(kept[-1])] if kept else [],
         since=_moment(shown["state"].since) if shown["state"] is not None else None,
         running=running,
@@ -185,52 +172,16 @@ def _moment(unix_ms: int) -> datetime:
 
 async def _preview(web_role: Web, kept: list[Kept]) -> dict[str, Any]:
     """What rendering anew would change in the oldest that are kept."""
-    rewrite = await _rerender(web_role)
-    for at in range(0, min(len(kept), _MOST_PREVIEWED), _CHUNK):
-        await rewrite(kept[at : min(at + _CHUNK, _MOST_PREVIEWED)])
+    looked = kept[:_MOST_PREVIEWED]
+    anew = await rendered_anew(web_role, looked, max_execution_s=MAX_EXECUTION_S)
     return {
-        "looked": min(len(kept), _MOST_PREVIEWED),
-        "differing": rewrite.differing,
-        "faults": rewrite.faults[:10],
-        "staying": len(rewrite.faults),
-        "differences": [(title, [_line(line) for line in lines]) for title, *lines in rewrite.differences],
+        "looked": len(looked),
+        "differing": anew.differing,
+        "faults": anew.faults[:10],
+        "staying": len(anew.faults),
+        "differences": [(title, [_line(line) for line in lines]) for title, *lines in anew.differences],
     }
 
 
 def _line(line: str) -> Line:
     return Line("added" if line.startswith("+") else "removed", line[2:])
-
-
-async def _rerender(web_role: Web) -> Rerender:
-    flows = {
-        key: flow
-        for key, stored in web_role.flows.items()
-        if (flow := _parsed(stored.config, stored.version)) is not None
-    }
-    client = await web_role.clickhouse()
-    return Rerender(web_role.settings, flows, web_role.secrets, client, max_execution_s=MAX_EXECUTION_S)
-
-
-async def _as_kept(kept: Any) -> list[Request | None]:
-    return [one.request for one in kept]
-
-
-async def _release(request: web.Request, running: Running, *, anew: bool) -> None:
-    """Run a release to its end; what ends it is told on its page."""
-    web_role, names, by = web_of(request), _names(request), _who(request)
-
-    def tell(progress: Progress) -> None:
-        running.progress = progress
-
-    try:
-        rewrite: Rewrite = await _rerender(web_role) if anew else _as_kept
-        async with ParkedPostback(web_role.settings, *names) as found:
-            running.total = len(found.shelf.kept)
-            run = Release(found, rate_per_s=running.rate_per_s, by=by, rewrite=rewrite, tell=tell)
-            running.done = await run.run()
-    except (KafkaError, ClickHouseError, ClickHouseFault) as error:
-        running.fault = shortened(str(error)) or type(error).__name__
-        logger().error("a release ended half-way", flow=names[0], postback=names[1], reason=running.fault)
-    except Exception as error:
-        running.fault = say("parked.mistake")
-        logger().error("a release ended half-way", flow=names[0], postback=names[1], exc_info=error)
