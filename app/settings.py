@@ -16,7 +16,7 @@ from urllib.parse import unquote, urlsplit
 
 from app.kit.environment import environment, gone_dev
 from app.kit.reader import PREFIX, Address, Network, Reader, SettingsFault
-from app.topics import Topics, topics_of
+from app.topics import DAY_MS, Topics, topics_of
 
 __all__ = [
     "KafkaAuth",
@@ -100,6 +100,11 @@ class Settings:
     stall_timeout_s: float = 120.0
     log_format: str = "console"
     log_level: str = "info"
+
+    @property
+    def lead_ttl_ms(self) -> int:
+        """How long a lead is remembered after its last event, in milliseconds."""
+        return self.lead_ttl_days * DAY_MS
 
     @property
     def passwords(self) -> frozenset[str]:

@@ -21,7 +21,6 @@ from app.cli.story import print_story
 from app.leads.lines import BadLine, EventLine, read_lines
 from app.queries.timeline import story_as_json
 from app.settings import Settings
-from app.topics import DAY_MS
 
 leads_app = typer.Typer(
     help="Leads: send their events, see what became of one.",
@@ -196,7 +195,7 @@ def show(
     events, rows = ask(find)
     if not events and not rows:
         fail(f"there is no lead {lead_id!r} in ClickHouse; postbacks logs list names some")
-    story = tell(events, late_s=settings.late_s, ttl_ms=settings.lead_ttl_days * DAY_MS)
+    story = tell(events, late_s=settings.late_s, ttl_ms=settings.lead_ttl_ms)
     if as_json:
         print_json([story_as_json(lead_id, story, rows)])
     else:

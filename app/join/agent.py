@@ -8,7 +8,6 @@ While a batch is on its way the next ones are folded upon it, in memory (`lane`)
 from __future__ import annotations
 
 import asyncio
-import secrets as randomness
 from collections.abc import Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache, partial
@@ -18,10 +17,11 @@ import msgspec
 
 from app.flows.config import FlowFault, parse_record
 from app.flows.flow import Flow
-from app.join.build import Effects, Source, Terms, join
+from app.join.build import Effects, Source, join
 from app.join.expire import Sweep
 from app.join.lane import Lane
 from app.join.rejections import Rejections
+from app.join.terms import terms_of
 from app.kit.alarm_lines import AlarmLines
 from app.kit.alarms import Alarm
 from app.kit.clock import now_ms, steady_ms
@@ -50,7 +50,6 @@ from app.stream.reject import Rejected, reject
 from app.stream.table import PartitionTable
 from app.stream.watchdog import Reading
 from app.stream.whole import WholeTable
-from app.topics import DAY_MS
 
 _WINDOW = Window(values=1_000, bytes=16 * 1024 * 1024)
 _BATCH = 64  # events folded at once, before others have their turn on the loop
@@ -84,16 +83,8 @@ class Join:
         self._flows: WholeTable[Flow] = WholeTable(settings, settings.topics.flow_configs.name, _flow)
         self._requests = Outbox(producer, settings.topics.requests.name)
         self._log = Outbox(producer, settings.topics.log.name, is_patient=True)
-        self._sweep = Sweep(self._leads, settings.lead_ttl_days * DAY_MS, _touched_at)
-        self._terms = Terms(
-            flow_of=self._flows.get,
-            secret=secrets,
-            random=lambda: randomness.token_hex(8),
-            late_s=settings.late_s,
-            ttl_ms=settings.lead_ttl_days * DAY_MS,
-            worker=settings.worker,
-            dry_run=settings.sending == "dry-run",
-        )
+        self._sweep = Sweep(self._leads, settings.lead_ttl_ms, _touched_at)
+        self._terms = terms_of(settings, self._flows.get, secrets, dry_run=settings.sending == "dry-run")
         self._lanes: dict[int, _Lane] = {}
         self._unfinished = UNFINISHED.labels(self.name)
         self._rejected_topic = settings.topics.events_rejected.name

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import secrets as randomness
-
 from msgspec import structs
 
 from app.flows.decide import Fire
 from app.flows.flow import Flow
-from app.join.build import Source, Terms, render_request
+from app.join.build import Source, render_request
+from app.join.terms import terms_of
 from app.kit.secrets import Secrets
 from app.leads.events import LeadEvent
 from app.leads.fold import Change, occurred_ms, preview_lead
 from app.messages.request import Request
 from app.settings import Settings
-from app.topics import DAY_MS
 
 TRIAL = "test"
 """The ids of what has none of its own."""
@@ -37,12 +35,5 @@ def trial_change(event: LeadEvent, flow: Flow | None, now_ms: int) -> Change:
 
 def trial_request(fire: Fire, change: Change, settings: Settings, secrets: Secrets, now_ms: int) -> Request:
     """The request that `fire` makes of the change, whatever was sent before. Raises `TemplateFault`."""
-    terms = Terms(
-        flow_of={fire.flow.flow_id: fire.flow}.get,
-        secret=secrets,
-        random=lambda: randomness.token_hex(8),
-        late_s=settings.late_s,
-        ttl_ms=settings.lead_ttl_days * DAY_MS,
-        worker=settings.worker,
-    )
+    terms = terms_of(settings, {fire.flow.flow_id: fire.flow}.get, secrets)
     return render_request(Source("", 0, 0, now_ms, None, None), change, fire, terms, now_ms)

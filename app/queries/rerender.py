@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets as randomness
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import ndiff
@@ -12,7 +11,8 @@ import msgspec
 
 from app.flows.flow import Flow
 from app.join.again import CannotRender, Wanted, render_again, wanted
-from app.join.build import Source, Terms
+from app.join.build import Source
+from app.join.terms import terms_of
 from app.kit.clock import now_ms
 from app.kit.secrets import Secrets
 from app.messages.request import Request
@@ -21,7 +21,6 @@ from app.outbound.mask import shown
 from app.queries.leads import events_of_leads
 from app.queries.story import StoredEvent
 from app.settings import Settings
-from app.topics import DAY_MS
 
 _MOST_DIFFERENCES = 3
 _RENDERED = ("method", "host", "link", "headers", "body", "origin", "delivery")
@@ -66,14 +65,7 @@ class Rerender:
         self._flows = flows
         self._client = client
         self._max_execution_s = max_execution_s
-        self._terms = Terms(
-            flow_of=flows.get,
-            secret=secret,
-            random=lambda: randomness.token_hex(8),
-            late_s=settings.late_s,
-            ttl_ms=settings.lead_ttl_days * DAY_MS,
-            worker=settings.worker,
-        )
+        self._terms = terms_of(settings, flows.get, secret)
         self.faults: list[Fault] = []
         self.differences: list[list[str]] = []
         self.differing = 0
@@ -91,17 +83,17 @@ class Rerender:
         found: list[Request | None] = []
         for one in asked:
             lead_id = one.wanted.lead_id
-            of_lead = (self._source(event) for event in events[lead_id] if event.partition == one.partition)
+            of_lead = (
+                source_of(self._settings, event)
+                for event in events[lead_id]
+                if event.partition == one.partition
+            )
             try:
                 found.append(self._anew(one, of_lead))
             except CannotRender as fault:
                 self.faults.append(Fault(one.request_id, lead_id, str(fault)))
                 found.append(None)
         return found
-
-    def _source(self, event: StoredEvent) -> Source:
-        topic, at_ms = self._settings.topics.lead_events.name, round(event.recorded_at.timestamp() * 1000)
-        return Source(topic, event.partition, event.offset, at_ms, None, event.value)
 
     def _anew(self, asked: ToRender, events: Iterator[Source]) -> Request:
         old = asked.old
@@ -123,6 +115,12 @@ class Rerender:
         if len(self.differences) < _MOST_DIFFERENCES:
             told = [line.rstrip("\n") for line in ndiff(before, after) if line[:1] in "+-"]
             self.differences.append([f"request {old.request_id}, lead {old.origin.lead_id}", *told])
+
+
+def source_of(settings: Settings, event: StoredEvent) -> Source:
+    """A stored lead event as JOIN read it."""
+    topic, at_ms = settings.topics.lead_events.name, round(event.recorded_at.timestamp() * 1000)
+    return Source(topic, event.partition, event.offset, at_ms, None, event.value)
 
 
 def lines_of(request: Request) -> list[str]:

@@ -13,7 +13,6 @@ from app.queries.log import rows_of_lead
 from app.queries.rows import Listed
 from app.queries.story import Story, ToldEvent, tell
 from app.queries.timeline import current
-from app.topics import DAY_MS
 from app.web.api.call import Answer, Call
 from app.web.personal import Personal
 from app.web.problem import Problem
@@ -55,7 +54,7 @@ async def show_lead(call: Call[None, None]) -> Answer[LeadStory]:
     if not events and not rows:
         raise Problem(404, f"there is no lead {lead_id!r} in ClickHouse")
     settings = call.web.settings
-    story = tell(events, late_s=settings.late_s, ttl_ms=settings.lead_ttl_days * DAY_MS)
+    story = tell(events, late_s=settings.late_s, ttl_ms=settings.lead_ttl_ms)
     if not call.asker.may("editor"):
         personal = Personal({lead_id: events})
         story, rows = personal.story(story), [personal.row(row) for row in rows]

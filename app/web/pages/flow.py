@@ -21,7 +21,6 @@ from app.queries.story import tell
 from app.queries.timeline import current
 from app.templates.fault import TemplateFault
 from app.templates.help import FILTERS, MACROS, PREFIXES
-from app.topics import DAY_MS
 from app.web.api.tokens import without_tokens
 from app.web.context import MAX_EXECUTION_S, Web, asker_in, web_of
 from app.web.flows.checks import Checks, Note, check, check_text
@@ -241,7 +240,7 @@ async def _sample(request: web.Request, draft: Draft) -> tuple[Sample, str]:
     except (ClickHouseError, ClickHouseFault):
         return standing_in, say("flow.lead_unasked")
     settings = web_role.settings
-    story = tell(events, late_s=settings.late_s, ttl_ms=settings.lead_ttl_days * DAY_MS)
+    story = tell(events, late_s=settings.late_s, ttl_ms=settings.lead_ttl_ms)
     if not asker_in(request).may("editor"):
         story = Personal({draft.lead: events}).story(story)
     lead = current(story)

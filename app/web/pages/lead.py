@@ -10,7 +10,6 @@ from app.queries.leads import events_of_lead
 from app.queries.log import rows_of_lead
 from app.queries.story import fields_of, tell
 from app.queries.timeline import current, timeline
-from app.topics import DAY_MS
 from app.web.context import MAX_EXECUTION_S, web_of
 from app.web.numbers import day, time_of_day
 from app.web.pages.links import LOG, show_link
@@ -33,7 +32,7 @@ async def lead(request: web.Request) -> web.Response:
     if not events and not rows:
         raise Problem(404, say("lead.none", id=lead_id))
     settings, personal = web_role.settings, hiding(request, lead_id, events)
-    story = tell(events, late_s=settings.late_s, ttl_ms=settings.lead_ttl_days * DAY_MS)
+    story = tell(events, late_s=settings.late_s, ttl_ms=settings.lead_ttl_ms)
     if personal is not None:
         story = personal.story(story)
     now = current(story)

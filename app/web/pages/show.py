@@ -9,7 +9,7 @@ from typing import Any
 from aiohttp import web
 
 from app.join.again import CannotRender, Wanted, fingerprint_again
-from app.join.build import Source, Terms
+from app.join.terms import terms_of
 from app.kit.pace import Pace
 from app.messages.record import Address
 from app.outbound.replay import Replays, numbered
@@ -18,10 +18,10 @@ from app.queries.flows import StoredVersion, flow_version
 from app.queries.leads import events_of_lead
 from app.queries.log import rows_of_lead, show_request, show_row
 from app.queries.replay import find_replayable
+from app.queries.rerender import source_of
 from app.queries.rows import Shown
 from app.queries.story import StoredEvent, ToldEvent, tell
 from app.queries.timeline import Entry, timeline
-from app.topics import DAY_MS
 from app.web.context import MAX_EXECUTION_S, Web, asker_in, web_of
 from app.web.curl import curl
 from app.web.pages.links import lead_link, request_link, show_link
@@ -97,7 +97,7 @@ async def _history(
     web_role = web_of(request)
     client = await web_role.clickhouse()
     rows = await rows_of_lead(client, shown.lead_id, limit=_HISTORY_ROWS, max_execution_s=MAX_EXECUTION_S)
-    story = tell(events, late_s=web_role.settings.late_s, ttl_ms=web_role.settings.lead_ttl_days * DAY_MS)
+    story = tell(events, late_s=web_role.settings.late_s, ttl_ms=web_role.settings.lead_ttl_ms)
     if personal is not None:
         story = personal.story(story)
     this = {shown.request_id or shown.attempt_id}
@@ -118,25 +118,13 @@ def _fingerprint(
 ) -> tuple[str, str]:
     """The fingerprint of the request, or "" and why it cannot be computed."""
     flow, settings = flow_in(stored), web_role.settings
-    terms = Terms(
-        flow_of=lambda _: flow,
-        secret=web_role.secrets,
-        random=lambda: "",
-        late_s=settings.late_s,
-        ttl_ms=settings.lead_ttl_days * DAY_MS,
-        worker=settings.worker,
-    )
+    terms = terms_of(settings, lambda _: flow, web_role.secrets)
     wanted = Wanted(row.lead_id, row.event_id, row.lead_seq, row.flow_id, row.postback_id, row.event)
-    sources = [_source(settings.topics.lead_events.name, event) for event in events]
+    sources = [source_of(settings, event) for event in events]
     try:
         return fingerprint_again(wanted, sources, terms, web_role.now_ms()), ""
     except CannotRender as fault:
         return "", str(fault)
-
-
-def _source(topic: str, event: StoredEvent) -> Source:
-    at_ms = round(event.recorded_at.timestamp() * 1000)
-    return Source(topic, event.partition, event.offset, at_ms, None, event.value)
 
 
 async def send_again(request: web.Request) -> web.Response:
