@@ -21,8 +21,7 @@ from app.kit.points import reach
 from app.messages.envelope import UNREADABLE
 from app.messages.request import Request
 from app.messages.state import Postback, PostbackState, decode_state, key_of, parked_key
-from app.messages.state import postback_of as postback_named
-from app.outbound.parking import KnownState, Refusals, postback_of, why_kept
+from app.outbound.parking import KnownState, Refusals, parked_in, postback_of, why_kept
 from app.outbound.verdict import Meaning
 from app.settings import Settings
 from app.stream.whole import WholeTable
@@ -71,13 +70,7 @@ class Parking:
     def parked(self) -> dict[Postback, PostbackState]:
         """The states of the postbacks that are parked, whoever parked them."""
         known = {key: self._known(key) for key in {*self._table, *self._written}}
-        return {
-            postback: one.state
-            for key, one in known.items()
-            if one is not None
-            and one.state.state == "parked"
-            and (postback := postback_named(key)) is not None
-        }
+        return parked_in({key: one for key, one in known.items() if one is not None})
 
     async def park(self, request: Request, why: str) -> None:
         """Park the request's postback, unless it is; returns when Kafka has the state."""

@@ -11,10 +11,12 @@ by one.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from app.messages.request import Request
 from app.messages.state import Postback, PostbackState
+from app.messages.state import postback_of as postback_named
 from app.outbound.policy import Exhausted, Parked, RetryAt, Step
 from app.outbound.verdict import Meaning
 
@@ -32,6 +34,15 @@ class KnownState:
 def postback_of(request: Request) -> Postback:
     """The postback that a request belongs to."""
     return request.origin.flow_id, request.origin.postback_id
+
+
+def parked_in(states: Mapping[str, KnownState]) -> dict[Postback, PostbackState]:
+    """Those of the states, by their records' keys, that are of parked postbacks: whoever parked them."""
+    return {
+        postback: known.state
+        for key, known in states.items()
+        if known.state.state == "parked" and (postback := postback_named(key)) is not None
+    }
 
 
 def why_kept(request: Request, known: KnownState | None) -> str | None:

@@ -11,10 +11,11 @@ from msgspec import UNSET, Struct, UnsetType
 
 from app.flows.config import FlowFault, parse_record
 from app.flows.lint import lint
-from app.messages.state import PostbackState, postback_of
+from app.messages.state import PostbackState
 from app.web.api.call import Answer, Call, refused
 from app.web.api.tokens import without_tokens
-from app.web.context import StoredFlow, Web
+from app.web.context import StoredFlow
+from app.web.names import parked_by_flow
 from app.web.problem import Problem
 from app.web.saving import Conflict, Expected, delete_flow, save_flow
 
@@ -77,8 +78,10 @@ class FlowSaved(Struct):
 
 async def list_flows(call: Call[None, None]) -> Answer[Flows]:
     """List the flows."""
-    parked = parked_of(call.web)
-    return Answer(Flows([_listed(key, call.web.flows[key], parked) for key in sorted(call.web.flows)]))
+    parked = parked_by_flow(call.web.states)
+    return Answer(
+        Flows([_listed(key, call.web.flows[key], parked.get(key, {})) for key in sorted(call.web.flows)])
+    )
 
 
 async def show_flow(call: Call[None, None]) -> Answer[FlowShown]:
@@ -95,7 +98,7 @@ async def show_flow(call: Call[None, None]) -> Answer[FlowShown]:
         fault = str(found)
     if not call.asker.may("editor"):
         config = without_tokens(config)
-    parked = parked_of(call.web).get(flow_id, [])
+    parked = _parked(parked_by_flow(call.web.states).get(flow_id, {}))
     shown = FlowShown(flow_id, stored.version, config, warnings, parked, fault)
     return Answer(shown, headers={"ETag": f'"{stored.version}"'})
 
@@ -130,26 +133,18 @@ async def remove_flow(call: Call[None, None]) -> Answer[None]:
     return Answer(None, 204)
 
 
-def parked_of(web: Web) -> dict[str, list[Parked]]:
-    """The parked postbacks of each flow."""
-    found: dict[str, list[Parked]] = {}
-    for key, known in sorted(web.states.items()):
-        if known.state.state == "parked" and (postback := postback_of(key)) is not None:
-            found.setdefault(postback[0], []).append(_parked(postback[1], known.state))
-    return found
+def _parked(states: Mapping[str, PostbackState]) -> list[Parked]:
+    return [Parked(one, state.why, state.since, state.by) for one, state in sorted(states.items())]
 
 
-def _parked(postback_id: str, state: PostbackState) -> Parked:
-    return Parked(postback_id, state.why, state.since, state.by)
-
-
-def _listed(key: str, stored: StoredFlow, parked: Mapping[str, list[Parked]]) -> FlowListed:
+def _listed(key: str, stored: StoredFlow, states: Mapping[str, PostbackState]) -> FlowListed:
+    parked = _parked(states)
     try:
         flow = parse_record(key, stored.config)
     except FlowFault as fault:
-        return FlowListed(key, key, stored.version, False, [], parked.get(key, []), str(fault))
+        return FlowListed(key, key, stored.version, False, [], parked, str(fault))
     ids = [postback.id for postback in flow.postbacks]
-    return FlowListed(key, flow.name, stored.version, flow.enabled, ids, parked.get(key, []))
+    return FlowListed(key, flow.name, stored.version, flow.enabled, ids, parked)
 
 
 def _config(config: bytes) -> Any:

@@ -29,7 +29,8 @@ from app.web.flows.draft import NEW, Draft, Tab, opened, sent, value_of
 from app.web.flows.form import boxes_of, written
 from app.web.flows.merge import GONE, merged
 from app.web.flows.sample import Sample, change_for, sample_lead
-from app.web.pages.flows import counts_of, parked_of, waiting_of
+from app.web.names import parked_by_flow
+from app.web.pages.flows import counts_of, waiting_of
 from app.web.pages.links import FLOWS, LOG, NEW_FLOW, flow_link, parked_link
 from app.web.personal import Personal
 from app.web.pretty import pretty
@@ -302,7 +303,9 @@ async def _editor(
     texts = {**(form.texts if form else {}), **draft.given}
     checked = await _checked(request, draft)
     parked = waiting_of(
-        draft.flow_id, parked_of(web_role).get(draft.flow_id, {}), await counts_of(web_role, [draft.flow_id])
+        draft.flow_id,
+        parked_by_flow(web_role.states).get(draft.flow_id, {}),
+        await counts_of(web_role, [draft.flow_id]),
     )
     return page(
         request,

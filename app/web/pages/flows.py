@@ -13,17 +13,18 @@ from app.flows.config import FlowFault, parse_record
 from app.flows.flow import Flow
 from app.flows.lint import lint
 from app.log.writer import ClickHouseFault
-from app.messages.state import PostbackState, postback_of
+from app.messages.state import PostbackState
 from app.queries.filters import Filters
 from app.queries.overview import parked_counts
 from app.queries.rows import Counted
 from app.queries.stats import stats
+from app.topics import DAY_MS
 from app.web.context import MAX_EXECUTION_S, StoredFlow, Web, web_of
+from app.web.names import parked_by_flow
 from app.web.pages.links import LOG, NEW_FLOW, flow_link, parked_link
 from app.web.query import address
 from app.web.render import page
 
-_DAY_MS = 86_400_000
 _MOST = 10_000
 
 
@@ -64,22 +65,13 @@ class Row:
 async def flows(request: web.Request) -> web.Response:
     """The list."""
     web_role = web_of(request)
-    parked = parked_of(web_role)
+    parked = parked_by_flow(web_role.states)
     counts, waiting, asked = await _asked(web_role, parked)
     rows = [
         _row(web_role, key, stored, parked.get(key, {}), counts, waiting)
         for key, stored in sorted(web_role.flows.items(), key=lambda one: (one[0] != "*", one[0]))
     ]
     return page(request, "flows.html", rows=rows, is_counted=asked, new_link=NEW_FLOW)
-
-
-def parked_of(web_role: Web) -> dict[str, dict[str, PostbackState]]:
-    """The parked postbacks of each flow."""
-    found: dict[str, dict[str, PostbackState]] = {}
-    for key, known in web_role.states.items():
-        if known.state.state == "parked" and (postback := postback_of(key)) is not None:
-            found.setdefault(postback[0], {})[postback[1]] = known.state
-    return found
 
 
 def waiting_of(
@@ -112,7 +104,7 @@ async def _asked(
     """Counts of 24 hours by flow and what waits, as far as ClickHouse answers."""
     try:
         client = await web_role.clickhouse()
-        filters = Filters(since_ms=web_role.now_ms() - _DAY_MS)
+        filters = Filters(since_ms=web_role.now_ms() - DAY_MS)
         counted = await stats(client, ["flow"], filters, limit=_MOST, max_execution_s=MAX_EXECUTION_S)
     except (ClickHouseError, ClickHouseFault):
         return {}, None, False

@@ -10,7 +10,7 @@ from typing import Any
 
 from aiohttp import web
 
-from app.messages.state import postback_of
+from app.outbound.parking import parked_in
 from app.queries.filters import Filters
 from app.queries.overview import dark_hosts, is_empty, minutes, parked_counts
 from app.queries.rows import Counted
@@ -157,8 +157,7 @@ async def _dark(client: Any, now_ms: int) -> list[dict[str, str]]:
 
 
 async def _parked(client: Any, web_role: Web) -> list[dict[str, str]]:
-    named = {postback_of(key): known.state for key, known in web_role.states.items()}
-    parked = {ids: state for ids, state in named.items() if ids is not None and state.state == "parked"}
+    parked = parked_in(web_role.states)
     counts = await parked_counts(client, {flow for flow, _ in parked}, max_execution_s=MAX_EXECUTION_S)
     found = []
     for (flow, postback), state in sorted(parked.items(), key=lambda item: item[1].since):
