@@ -16,6 +16,7 @@ from typing import Any
 
 from app.log.rows import Rows
 from app.log.tables import Table
+from app.messages.request import Tags
 
 Column = Sequence[Any]
 
@@ -23,7 +24,6 @@ _FIRST_MS = -2_208_988_800_000  # 1900-01-01, ClickHouse: DateTime64
 _LAST_MS = 10_413_791_999_999  # 2299-12-31 23:59:59.999
 _PRICE_LIMIT = 1e12
 _MILLIONTH = Decimal("0.000001")
-_TAGS = ("utm_source", "utm_campaign", "utm_content", "utm_term", "utm_medium", "subid")
 
 
 def columns_of(table: Table, rows: Rows) -> list[Column]:
@@ -72,7 +72,7 @@ def millionths_of(price: float | None) -> int | None:
 
 _MADE: dict[str, Callable[[Rows], Column]] = {
     **{name: _times(name) for name in ("logged_at", "requested_at", "next_attempt_at", "recorded_at")},
-    **{name: _tag(name) for name in _TAGS},
+    **{name: _tag(name) for name in Tags.__struct_fields__},
     "attempts": lambda rows: [value.attempts or value.attempt for value in rows.values],
     "price": lambda rows: list(map(millionths_of, map(attrgetter("price"), rows.values))),
     "request_partition": _field("source.partition"),

@@ -109,9 +109,9 @@ def _at_once(encode: Encode, alone: Encode) -> EncodeMany:
     """Encode texts joined, which costs one call for all; a text that holds the mark itself by itself."""
 
     def encode_many(texts: Sequence[str]) -> list[str]:
-        joined = "\x7f".join(texts)
-        if joined.count("\x7f") == len(texts) - 1:
-            return encode(joined).split("\x7f")
+        joined = _BETWEEN.join(texts)
+        if joined.count(_BETWEEN) == len(texts) - 1:
+            return encode(joined).split(_BETWEEN)
         return [alone(text) for text in texts]
 
     return encode_many

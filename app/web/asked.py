@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Annotated, Literal, TypeVar
+from typing import Annotated, TypeVar
 
 from msgspec import Meta, Struct
 
+from app.messages.record import Outcome
 from app.queries.filters import TAGS, FilterFault, Filters, codes_of, moment_ms
 from app.web.problem import Problem, Wrong
 from app.web.who import Asker
 
-Outcome = Literal["delivered", "retrying", "failed", "parked", "discarded", "skipped", "rejected", "blocked"]
 Moment = Annotated[str, Meta(description="2h or 7d (ago), or ISO 8601 such as 2026-11-24T15:00:00Z")]
 Code = Annotated[
     str, Meta(description="HTTP status of the answer: 404 or 5xx", pattern="^[1-9]([0-9]{2}|xx)$")

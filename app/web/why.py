@@ -13,7 +13,7 @@ from app.flows.tokens import mask_form, mask_headers, mask_json, mask_link
 from app.flows.when import Condition
 from app.kit.hiding import MASK
 from app.leads.events import Scalar
-from app.queries.flows import StoredVersion
+from app.queries.flows import Version
 from app.queries.rows import Shown
 from app.web.numbers import day, time_of_day
 from app.web.texts import say
@@ -31,7 +31,7 @@ class Why:
     config: str = ""
 
 
-def flow_in(stored: StoredVersion | None) -> Flow | None:
+def flow_in(stored: Version | None) -> Flow | None:
     """The flow of a stored version; None when there is none, or it cannot be read."""
     try:
         return None if stored is None else parse(stored.value, version=stored.version)
@@ -44,7 +44,7 @@ def postback_in(flow: Flow | None, postback_id: str) -> Postback | None:
     return next((one for one in flow.postbacks if one.id == postback_id), None) if flow is not None else None
 
 
-def why(rows: Sequence[Shown], stored: StoredVersion | None, fingerprint: str, unknown: str) -> Why:
+def why(rows: Sequence[Shown], stored: Version | None, fingerprint: str, unknown: str) -> Why:
     """Why the request of `rows` (oldest first) was made as it was; `stored` is its flow's version.
 
     `fingerprint` is its own, or "" with why it is `unknown`.
@@ -68,7 +68,7 @@ def _of_verdict(rule: str) -> str:
     return say("show.why_default", rule=default) if default != rule else say("show.why_rule", rule=rule)
 
 
-def _of_flow(last: Shown, stored: StoredVersion | None, postback: Postback | None) -> list[str]:
+def _of_flow(last: Shown, stored: Version | None, postback: Postback | None) -> list[str]:
     told = []
     if stored is None:
         told.append(say("show.why_unknown", version=last.flow_version, flow=last.flow_id))

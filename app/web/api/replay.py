@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
+from app.flows.verdict import Then
 from app.kit.pace import Pace
 from app.outbound.replay import Replays
 from app.queries.again import Chosen, find, look, requests_again
@@ -20,7 +21,7 @@ from app.web.releasing import PATIENT_S, rerender_for
 MOST = 1_000
 RATE_PER_S = 50
 
-Verdict = Literal["ok", "retry", "throttle", "auth", "final", "stop", "blocked"]
+Verdict = Literal[Then, "blocked"]
 
 
 class ReplayAsked(Asked, kw_only=True, forbid_unknown_fields=True):

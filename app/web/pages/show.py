@@ -14,7 +14,7 @@ from app.kit.pace import Pace
 from app.messages.record import Address
 from app.outbound.replay import Replays, numbered
 from app.queries.filters import Filters
-from app.queries.flows import StoredVersion, flow_version
+from app.queries.flows import Version, flow_version
 from app.queries.leads import events_of_lead
 from app.queries.log import rows_of_lead, show_request, show_row
 from app.queries.replay import find_replayable
@@ -114,7 +114,7 @@ def entry_of(entry: Entry, personal: Personal | None, this: Collection[str] = ()
 
 
 def _fingerprint(
-    web_role: Web, row: Shown, stored: StoredVersion | None, events: Sequence[StoredEvent]
+    web_role: Web, row: Shown, stored: Version | None, events: Sequence[StoredEvent]
 ) -> tuple[str, str]:
     """The fingerprint of the request, or "" and why it cannot be computed."""
     flow, settings = flow_in(stored), web_role.settings
