@@ -71,9 +71,8 @@ class Hosts(Generic[T]):
     def set_share(self, share: float, now_ms: int) -> None:
         """This worker's part of every rate: its partitions over all, above 0."""
         self._rates.set_share(share, now_ms)
-        for host in self._hosts.values():
-            if host.waiting:
-                self._turns.wake(host)
+        for host in self._turns:
+            self._turns.wake(host)
 
     def offer(self, job: Job[T], now_ms: int) -> None:
         """Take a job in: it is started or put off by a `take` that follows."""
@@ -148,8 +147,7 @@ class Hosts(Generic[T]):
         """
         if self.waiting <= self._max_in_flight:
             return False
-        waiting = (host for host in self._hosts.values() if host.waiting)
-        crowd = sum(len(host.waiting) for host in waiting if host.would_take_more(now_ms))
+        crowd = sum(len(host.waiting) for host in self._turns if host.would_take_more(now_ms))
         return crowd > self._max_in_flight
 
     def changes(self) -> list[CircuitChange]:

@@ -8,7 +8,7 @@ for its turn longest is first; a start is a turn. So a decision costs the same h
 from __future__ import annotations
 
 from bisect import bisect_left, insort
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from heapq import heappop, heappush
 from itertools import count
 from typing import Generic
@@ -24,10 +24,14 @@ class Turns(Generic[T]):
     """The hosts for which something waits. Where each of them stands is kept in the host itself."""
 
     def __init__(self) -> None:
+        self._hosts: dict[Host[T], None] = {}
         self._numbers = count()
         self._awake: _Line[T] = []
         self._crowds: dict[Like, _Line[T]] = {"idle": [], "busy": [], "doubtful": []}
         self._asleep: list[tuple[int, int, Host[T]]] = []  # by time, in a heap; those that count no more too
+
+    def __iter__(self) -> Iterator[Host[T]]:
+        return iter(self._hosts)
 
     @property
     def next_ms(self) -> int | None:
@@ -39,12 +43,14 @@ class Turns(Generic[T]):
     def join(self, host: Host[T]) -> None:
         """Let a host wait for its turn, behind all that do."""
         self.leave(host)
+        self._hosts[host] = None
         host.turn = next(self._numbers)
         self.wake(host)
 
     def leave(self, host: Host[T]) -> None:
         """Nothing waits for a host any more."""
         self._take_out(host)
+        self._hosts.pop(host, None)
         host.wakes_ms = None
 
     def wake(self, host: Host[T]) -> None:
