@@ -159,7 +159,7 @@ class Work:
             async with _listening(server, self._settings, taken):
                 yield
         finally:
-            await _within(_LEAVE_S, self._producer.stop)  # one that was never started is closed too
+            await _within(_LEAVE_S, self._producer.stop)  # one that never started is closed too
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -170,7 +170,6 @@ class Work:
         hide_in_logs(lambda: self._secrets.known() | self._hidden)
         async with AsyncExitStack() as stack:
             await self._producer.start()
-            stack.push_async_callback(_within, _LEAVE_S, self._producer.stop)
             if self._web:
                 stack.push_async_callback(_within, _LEAVE_S, self._web.close)
             self._roles = [
