@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import signal
 import subprocess
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -38,6 +40,18 @@ class Dev:
         """Wait until it says so."""
         await until(self._is_ready, self.told)
         return self
+
+    def wait(self) -> Dev:
+        """The same, for fixtures that outlive a test's loop."""
+        while not self._is_ready():
+            time.sleep(0.1)
+        return self
+
+    @property
+    def address(self) -> str:
+        """Where it serves its pages."""
+        [address] = re.findall(r"pages +(http://\S+?)/ ", self.told())
+        return str(address)
 
     def _is_ready(self) -> bool:
         assert self.process.poll() is None, self.told()

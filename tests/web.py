@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
 from aiohttp import ClientSession, DummyCookieJar
@@ -15,6 +15,8 @@ from app.stream.kafka import new_producer
 from app.web.context import Web
 from app.web.server import listen
 from app.web.who import Tokens
+from tests.home import Dev, dev
+from tests.shell import Shell
 
 EDIT, VIEW = "the-token-that-edits", "the-token-that-views"
 TOKENS = Tokens(EDIT, VIEW)
@@ -30,6 +32,14 @@ async def served(application: Application) -> AsyncIterator[ClientSession]:
             yield client
     finally:
         await runner.cleanup()
+
+
+@contextmanager
+def web_dev(folder: Path, **environ: str) -> Iterator[Dev]:
+    """A `postbacks dev` with both tokens, ready."""
+    tokens = {"POSTBACKS_TOKEN": EDIT, "POSTBACKS_VIEW_TOKEN": VIEW}
+    with dev(Shell(folder, tokens | environ), "--port", "0") as started:
+        yield started.wait()
 
 
 def bearer(token: str) -> dict[str, str]:

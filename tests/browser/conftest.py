@@ -20,9 +20,8 @@ from urllib.parse import quote
 import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
 
-from tests.home import Dev, dev
-from tests.shell import Shell
-from tests.web import EDIT, VIEW, bearer
+from tests.home import Dev
+from tests.web import EDIT, bearer, web_dev
 
 ROOT = Path(__file__).parents[2]
 HOSTILE = "<script>window.owned=1</script>\"'><img src=x onerror=window.owned=1>{{7*7}}\u202egpj.exe\x1b[31m"
@@ -166,17 +165,8 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     seen: list[str] = []
     receiver.seen = seen  # type: ignore[attr-defined]
     threading.Thread(target=receiver.serve_forever, daemon=True).start()
-    environ = {
-        "POSTBACKS_ALLOW_NETWORKS": "127.0.0.0/8",
-        "POSTBACKS_TOKEN": EDIT,
-        "POSTBACKS_VIEW_TOKEN": VIEW,
-    }
-    with dev(Shell(tmp_path_factory.mktemp("dev"), environ), "--port", "0") as running:
-        while "is ready" not in running.told():
-            assert running.process.poll() is None, running.told()
-            time.sleep(0.1)
-        [address] = re.findall(r"pages +(http://\S+?)/ ", running.told())
-        made = Site(address, running, receiver, seen)
+    with web_dev(tmp_path_factory.mktemp("dev"), POSTBACKS_ALLOW_NETWORKS="127.0.0.0/8") as running:
+        made = Site(running.address, running, receiver, seen)
         made.empty = made.api("/")
         for flow in _flows(receiver.server_port):
             made.api(f"/api/flows/{quote(flow['flow_id'], safe='')}", flow, method="PUT")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import re
-import time
 from collections.abc import AsyncIterator, Iterator
 from html import unescape
 from typing import Any
@@ -14,10 +13,9 @@ import pytest
 from aiohttp import ClientSession, DummyCookieJar
 
 from tests.forms import fields_of
-from tests.home import Dev, dev
+from tests.home import Dev
 from tests.receivers import Receiver, answer
-from tests.shell import Shell
-from tests.web import EDIT, VIEW, bearer
+from tests.web import EDIT, VIEW, bearer, web_dev
 from tests.workers import until
 
 pytestmark = [pytest.mark.chdb, pytest.mark.slow, pytest.mark.timeout(180)]
@@ -61,22 +59,13 @@ class Pages:
 @pytest.fixture(scope="module")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dev]:
     """One installation for all tests here, with both tokens."""
-    environ = {
-        "POSTBACKS_ALLOW_NETWORKS": "127.0.0.0/8",
-        "POSTBACKS_TOKEN": EDIT,
-        "POSTBACKS_VIEW_TOKEN": VIEW,
-    }
-    with dev(Shell(tmp_path_factory.mktemp("dev"), environ), "--port", "0") as started:
-        while "is ready" not in started.told():
-            assert started.process.poll() is None, started.told()
-            time.sleep(0.1)
+    with web_dev(tmp_path_factory.mktemp("dev"), POSTBACKS_ALLOW_NETWORKS="127.0.0.0/8") as started:
         yield started
 
 
 @pytest.fixture
 async def client(running: Dev) -> AsyncIterator[ClientSession]:
-    [address] = re.findall(r"pages +(http://\S+?)/ ", running.told())
-    async with ClientSession(address, cookie_jar=DummyCookieJar()) as made:
+    async with ClientSession(running.address, cookie_jar=DummyCookieJar()) as made:
         yield made
 
 

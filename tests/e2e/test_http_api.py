@@ -6,7 +6,6 @@ import asyncio
 import io
 import json
 import re
-import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping
 from typing import Any
 from urllib.parse import unquote
@@ -14,10 +13,9 @@ from urllib.parse import unquote
 import pytest
 from aiohttp import ClientSession, DummyCookieJar
 
-from tests.home import Dev, dev
+from tests.home import Dev
 from tests.receivers import Receiver, answer
-from tests.shell import Shell
-from tests.web import EDIT, VIEW, bearer
+from tests.web import EDIT, VIEW, bearer, web_dev
 from tests.workers import until
 
 pytestmark = [pytest.mark.chdb, pytest.mark.slow, pytest.mark.timeout(180)]
@@ -47,29 +45,18 @@ class Api:
 @pytest.fixture(scope="module")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dev]:
     """One installation for all tests here, with both tokens."""
-    shell = Shell(
-        tmp_path_factory.mktemp("dev"),
-        {
-            "POSTBACKS_ALLOW_NETWORKS": "127.0.0.0/8",
-            "POSTBACKS_TOKEN": EDIT,
-            "POSTBACKS_VIEW_TOKEN": VIEW,
-            "POSTBACKS_INBOUND": "inbound.json",
-        },
-    )
+    folder = tmp_path_factory.mktemp("dev")
     fields = {"lead_id": "id", "status": "st", "price": "payout", "click.id": "subid"}
     mapped = {NETWORK: {"flow": "F-9", "fields": fields, "statuses": {"sale": "approve"}}}
-    shell.write("inbound.json", mapped)
-    with dev(shell, "--port", "0") as started:
-        while "is ready" not in started.told():
-            assert started.process.poll() is None, started.told()
-            time.sleep(0.1)
+    (folder / "inbound.json").write_text(json.dumps(mapped))
+    environ = {"POSTBACKS_ALLOW_NETWORKS": "127.0.0.0/8", "POSTBACKS_INBOUND": "inbound.json"}
+    with web_dev(folder, **environ) as started:
         yield started
 
 
 @pytest.fixture
 async def client(running: Dev) -> AsyncIterator[ClientSession]:
-    [address] = re.findall(r"pages +(http://\S+?)/ ", running.told())
-    async with ClientSession(address, cookie_jar=DummyCookieJar()) as made:
+    async with ClientSession(running.address, cookie_jar=DummyCookieJar()) as made:
         yield made
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -26,9 +25,7 @@ from schemathesis.specs.openapi.checks import (
 
 from app.web.api.openapi import document
 from app.web.api.table import ROUTES
-from tests.home import dev
-from tests.shell import Shell
-from tests.web import EDIT, VIEW
+from tests.web import EDIT, VIEW, web_dev
 
 pytestmark = [pytest.mark.chdb, pytest.mark.slow, pytest.mark.timeout(240)]
 
@@ -60,12 +57,8 @@ def _ask(method: str, address: str, body: Any = None) -> Any:
 
 @pytest.fixture(scope="module")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    shell = Shell(tmp_path_factory.mktemp("dev"), {"POSTBACKS_TOKEN": EDIT, "POSTBACKS_VIEW_TOKEN": VIEW})
-    with dev(shell, "--port", "0") as started:
-        while "is ready" not in started.told():
-            assert started.process.poll() is None, started.told()
-            time.sleep(0.1)
-        [address] = re.findall(r"pages +(http://\S+?)/ ", started.told())
+    with web_dev(tmp_path_factory.mktemp("dev")) as started:
+        address = started.address
         flow = {"flow_id": "F-1", "postbacks": {"any": "http://127.0.0.1:9/?c={click}"}}
         _ask("PUT", f"{address}/api/flows/F-1", flow)
         rows: list[dict[str, Any]] = []
