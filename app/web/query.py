@@ -7,6 +7,7 @@ from urllib.parse import urlencode
 
 from app.queries.filters import OUTCOMES, TAGS, FilterFault, Filters
 from app.web.asked import Asked, filters_of
+from app.web.problem import Problem
 from app.web.who import Asker
 
 SAME = ("flow", "lead_flow", "postback", "lead", "click", "host", "event", "text")
@@ -37,6 +38,17 @@ def filters_in(pairs: Pairs, asker: Asker, now_ms: int) -> Filters:
         raise FilterFault(f"there is no outcome {unknown[0]!r}: they are {', '.join(OUTCOMES)}")
     asked = Asked(**{**values, "outcome": outcomes})  # type: ignore[arg-type]  # each is a known one
     return filters_of(asked, asker, now_ms)
+
+
+def asked_in(
+    query: Iterable[tuple[str, str]], asker: Asker, now_ms: int, *, besides: Iterable[str] = ()
+) -> tuple[Pairs, Filters]:
+    """What `told` and `filters_in` find, where there is no form to show a fault in. Raises `Problem`."""
+    try:
+        pairs = told(query, besides=besides)
+        return pairs, filters_in(pairs, asker, now_ms)
+    except FilterFault as fault:
+        raise Problem(400, str(fault)) from None
 
 
 def address(path: str, pairs: Pairs = (), **more: str) -> str:

@@ -11,14 +11,14 @@ from aiohttp import web
 from clickhouse_connect.driver.exceptions import ClickHouseError
 
 from app.log.writer import ClickHouseFault
-from app.queries.filters import FilterFault, Filters
+from app.queries.filters import Filters
 from app.queries.rows import Listed
 from app.queries.tail import Tail, poll, start_tail
-from app.web.context import MAX_EXECUTION_S, asker_in, web_of
+from app.web.context import asker_in, web_of
 from app.web.pages.outgoing import links_in_rows
 from app.web.pages.viewers import as_seen
 from app.web.problem import Problem
-from app.web.query import Pairs, filters_in, told
+from app.web.query import Pairs, asked_in
 from app.web.render import part
 
 MOST = 20
@@ -36,9 +36,12 @@ async def live(request: web.Request) -> web.StreamResponse:
     following = request.app[LIVE]
     if len(following) >= MOST:
         raise Problem(503, f"{MOST} pages are live already: close one of them", headers={"Retry-After": "60"})
-    pairs, filters = _asked(request)
+    besides = ("since", "until", "before")
+    pairs, filters = asked_in(
+        request.query.items(), asker_in(request), web_of(request).now_ms(), besides=besides
+    )
     client = await web_of(request).clickhouse()
-    tail = await start_tail(client, filters, max_execution_s=MAX_EXECUTION_S)
+    tail = await start_tail(client, filters)
     headers = {"Content-Type": "text/event-stream", "X-Accel-Buffering": "no"}
     response = web.StreamResponse(headers=headers)
     await response.prepare(request)
@@ -61,14 +64,6 @@ async def end_all(application: web.Application) -> None:
         task.cancel()
 
 
-def _asked(request: web.Request) -> tuple[Pairs, Filters]:
-    try:
-        pairs = told(request.query.items(), besides=("since", "until", "before"))
-        return pairs, filters_in(pairs, asker_in(request), web_of(request).now_ms())
-    except FilterFault as fault:
-        raise Problem(400, str(fault)) from None
-
-
 async def _follow(
     request: web.Request, response: web.StreamResponse, pairs: Pairs, filters: Filters, tail: Tail
 ) -> None:
@@ -84,7 +79,7 @@ async def _news(request: web.Request, filters: Filters, tail: Tail) -> AsyncIter
     """What is new; nothing while ClickHouse is away, the next poll has it."""
     try:
         client = await web_of(request).clickhouse()
-        async for rows in poll(client, tail, filters, max_execution_s=MAX_EXECUTION_S):
+        async for rows in poll(client, tail, filters):
             if rows:
                 yield await as_seen(request, list(reversed(rows))[:_MOST_ROWS])
     except (ClickHouseError, ClickHouseFault):
