@@ -37,7 +37,10 @@ class StoredFlow(NamedTuple):
 
 
 class ClickHouse:
-    """A client of ClickHouse, connected when it is first asked for: `client = await web.clickhouse()`."""
+    """A client of ClickHouse, connected when it is first asked for: `client = await web.clickhouse()`.
+
+    A question may take `MAX_EXECUTION_S` unless it says otherwise.
+    """
 
     def __init__(self, url: str) -> None:
         self._url = url

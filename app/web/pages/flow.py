@@ -22,7 +22,7 @@ from app.queries.timeline import current
 from app.templates.fault import TemplateFault
 from app.templates.help import FILTERS, MACROS, PREFIXES
 from app.web.api.tokens import without_tokens
-from app.web.context import MAX_EXECUTION_S, Web, asker_in, web_of
+from app.web.context import Web, asker_in, web_of
 from app.web.flows.checks import Checks, Note, check, check_text
 from app.web.flows.difference import Line, difference
 from app.web.flows.draft import NEW, Draft, Tab, opened, sent, value_of
@@ -237,7 +237,7 @@ async def _sample(request: web.Request, draft: Draft) -> tuple[Sample, str]:
         return standing_in, ""
     try:
         client = await web_role.clickhouse()
-        events = await events_of_lead(client, draft.lead, max_execution_s=MAX_EXECUTION_S)
+        events = await events_of_lead(client, draft.lead)
     except (ClickHouseError, ClickHouseFault):
         return standing_in, say("flow.lead_unasked")
     settings = web_role.settings
@@ -258,9 +258,7 @@ async def _latest_leads(web_role: Web, flow_id: str) -> list[str]:
         return []
     try:
         client = await web_role.clickhouse()
-        rows = await list_rows(
-            client, Filters(flow=flow_id), limit=_LATEST_ROWS, max_execution_s=MAX_EXECUTION_S
-        )
+        rows = await list_rows(client, Filters(flow=flow_id), limit=_LATEST_ROWS)
     except (ClickHouseError, ClickHouseFault):
         return []
     return list(dict.fromkeys(row.lead_id for row in rows.rows if row.lead_id))[:_LATEST_LEADS]

@@ -19,7 +19,7 @@ from app.queries.overview import parked_counts
 from app.queries.rows import Counted
 from app.queries.stats import stats
 from app.topics import DAY_MS
-from app.web.context import MAX_EXECUTION_S, StoredFlow, Web, web_of
+from app.web.context import StoredFlow, Web, web_of
 from app.web.names import parked_by_flow
 from app.web.pages.links import LOG, NEW_FLOW, flow_link, parked_link
 from app.web.query import address
@@ -93,7 +93,7 @@ async def counts_of(web_role: Web, flow_ids: list[str]) -> dict[tuple[str, str],
     """How many requests of these flows' postbacks wait; None while ClickHouse does not say."""
     try:
         client = await web_role.clickhouse()
-        return await parked_counts(client, flow_ids, max_execution_s=MAX_EXECUTION_S)
+        return await parked_counts(client, flow_ids)
     except (ClickHouseError, ClickHouseFault):
         return None
 
@@ -105,7 +105,7 @@ async def _asked(
     try:
         client = await web_role.clickhouse()
         filters = Filters(since_ms=web_role.now_ms() - DAY_MS)
-        counted = await stats(client, ["flow"], filters, limit=_MOST, max_execution_s=MAX_EXECUTION_S)
+        counted = await stats(client, ["flow"], filters, limit=_MOST)
     except (ClickHouseError, ClickHouseFault):
         return {}, None, False
     return {one.group["flow"]: one for one in counted}, await counts_of(web_role, list(parked)), True

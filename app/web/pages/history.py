@@ -7,7 +7,7 @@ from aiohttp import web
 from app.flows.config import FlowFault
 from app.queries.flows import Version, flow_version, versions_of_flow
 from app.web.api.tokens import without_tokens
-from app.web.context import MAX_EXECUTION_S, asker_in, web_of
+from app.web.context import asker_in, web_of
 from app.web.flows.difference import Line, difference
 from app.web.flows.draft import value_of
 from app.web.flows.form import written
@@ -24,7 +24,7 @@ async def history(request: web.Request) -> web.Response:
     """The versions, newest first, each with what it changed of the one before."""
     web_role, flow_id = web_of(request), request.match_info["id"]
     client = await web_role.clickhouse()
-    found = await versions_of_flow(client, flow_id, limit=_MOST + 1, max_execution_s=MAX_EXECUTION_S)
+    found = await versions_of_flow(client, flow_id, limit=_MOST + 1)
     stored = web_role.flows.get(flow_id)
     if not found and stored is None:
         raise Problem(404, say("flow.none", id=flow_id))
@@ -59,7 +59,7 @@ async def bring_back(request: web.Request) -> web.Response:
     if not version.isdecimal():
         raise Problem(422, say("history.which"))
     client = await web_role.clickhouse()
-    found = await flow_version(client, flow_id, int(version), max_execution_s=MAX_EXECUTION_S)
+    found = await flow_version(client, flow_id, int(version))
     if found is None:
         raise Problem(404, say("history.none", version=version))
     expected = Expected(frozenset({int(now)}) if now.isdecimal() else frozenset())

@@ -10,7 +10,7 @@ from app.queries.leads import events_of_lead
 from app.queries.log import rows_of_lead
 from app.queries.story import fields_of, tell
 from app.queries.timeline import current, timeline
-from app.web.context import MAX_EXECUTION_S, web_of
+from app.web.context import web_of
 from app.web.numbers import day, time_of_day
 from app.web.pages.links import LOG, show_link
 from app.web.pages.show import entry_of
@@ -27,8 +27,8 @@ async def lead(request: web.Request) -> web.Response:
     """The lead that the address names."""
     web_role, lead_id = web_of(request), request.match_info["id"]
     client = await web_role.clickhouse()
-    events = await events_of_lead(client, lead_id, max_execution_s=MAX_EXECUTION_S)
-    rows = await rows_of_lead(client, lead_id, limit=MOST_ROWS, max_execution_s=MAX_EXECUTION_S)
+    events = await events_of_lead(client, lead_id)
+    rows = await rows_of_lead(client, lead_id, limit=MOST_ROWS)
     if not events and not rows:
         raise Problem(404, say("lead.none", id=lead_id))
     settings, personal = web_role.settings, hiding(request, lead_id, events)

@@ -10,7 +10,7 @@ from aiohttp import web
 from app.flows.written import EVENTS
 from app.queries.filters import OUTCOMES, TAGS, FilterFault
 from app.queries.log import Page, list_rows
-from app.web.context import MAX_EXECUTION_S, asker_in, web_of
+from app.web.context import asker_in, web_of
 from app.web.names import postbacks_of
 from app.web.pages.links import LOG, lead_link, show_link
 from app.web.pages.viewers import as_seen
@@ -58,7 +58,6 @@ async def _found(request: web.Request, pairs: Pairs) -> Page:
         filters_in(pairs, asker_in(request), web_role.now_ms()),
         limit=PAGE_ROWS,
         before=request.query.get("before") or None,
-        max_execution_s=MAX_EXECUTION_S,
     )
 
 

@@ -15,7 +15,7 @@ from app.queries.filters import Filters
 from app.queries.overview import dark_hosts, is_empty, minutes, parked_counts
 from app.queries.rows import Counted
 from app.queries.stats import stats
-from app.web.context import MAX_EXECUTION_S, Web, web_of
+from app.web.context import Web, web_of
 from app.web.lag import Lags
 from app.web.numbers import day, ms, time_of_day
 from app.web.pages.links import LOG
@@ -56,13 +56,13 @@ async def overview(request: web.Request) -> web.Response:
     """The overview of a span of time; of the last hour unless the address says otherwise."""
     web_role = web_of(request)
     client, now_ms = await web_role.clickhouse(), web_role.now_ms()
-    if await is_empty(client, max_execution_s=MAX_EXECUTION_S):
+    if await is_empty(client):
         return page(request, "begin.html", lag=await request.app[LAGS](), log_link=LOG)
     span = _SPANS.get(request.query.get("span", "24h"))
     if span is None:
         raise Problem(404, say("overview.no_span", spans=", ".join(_SPANS)))
     since = Filters(since_ms=now_ms - span.length_ms)
-    counts = (stats(client, by, since, max_execution_s=MAX_EXECUTION_S) for by in ([], ["host"], ["flow"]))
+    counts = (stats(client, by, since) for by in ([], ["host"], ["flow"]))
     (total, hosts, flows), chart, dark, parked, lag = await asyncio.gather(
         asyncio.gather(*counts),
         _chart(client, span, now_ms),
@@ -120,12 +120,12 @@ async def _chart(client: Any, span: Span, now_ms: int) -> dict[str, Any]:
 async def _steps(client: Any, span: Span, now_ms: int) -> dict[int, tuple[int, ...]]:
     since_ms = now_ms - span.length_ms
     if span.step_s == 60:
-        found = await minutes(client, since_ms, max_execution_s=MAX_EXECUTION_S)
+        found = await minutes(client, since_ms)
         return {
             int(one.at.timestamp()): (one.delivered, one.retrying, one.failed, one.skipped) for one in found
         }
     by = "day" if span.step_s == 86_400 else "hour"
-    counted = await stats(client, [by], Filters(since_ms=since_ms), max_execution_s=MAX_EXECUTION_S)
+    counted = await stats(client, [by], Filters(since_ms=since_ms))
     return {
         _unix_s(one.group[by], _FORMATS[span.step_s]): tuple(getattr(one, name) for name in _SHOWN)
         for one in counted
@@ -145,7 +145,7 @@ def _worst(hosts: Sequence[Counted]) -> list[Counted]:
 
 
 async def _dark(client: Any, now_ms: int) -> list[dict[str, str]]:
-    found = await dark_hosts(client, now_ms - _DARK_MS, max_execution_s=MAX_EXECUTION_S)
+    found = await dark_hosts(client, now_ms - _DARK_MS)
     return [
         {
             "tone": "failed",
@@ -158,7 +158,7 @@ async def _dark(client: Any, now_ms: int) -> list[dict[str, str]]:
 
 async def _parked(client: Any, web_role: Web) -> list[dict[str, str]]:
     parked = parked_in(web_role.states)
-    counts = await parked_counts(client, {flow for flow, _ in parked}, max_execution_s=MAX_EXECUTION_S)
+    counts = await parked_counts(client, {flow for flow, _ in parked})
     found = []
     for (flow, postback), state in sorted(parked.items(), key=lambda item: item[1].since):
         since = datetime.fromtimestamp(state.since / 1000, UTC)

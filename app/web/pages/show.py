@@ -22,7 +22,7 @@ from app.queries.rerender import source_of
 from app.queries.rows import Shown
 from app.queries.story import StoredEvent, ToldEvent, tell
 from app.queries.timeline import Entry, timeline
-from app.web.context import MAX_EXECUTION_S, Web, asker_in, web_of
+from app.web.context import Web, asker_in, web_of
 from app.web.curl import curl
 from app.web.pages.links import lead_link, request_link, show_link
 from app.web.pages.viewers import hiding
@@ -50,16 +50,16 @@ async def show(request: web.Request) -> web.Response:
 
 async def _rows(request: web.Request, id_: str) -> list[Shown]:
     client = await web_of(request).clickhouse()
-    rows = await show_request(client, id_, max_execution_s=MAX_EXECUTION_S)
-    return rows or await show_row(client, id_, max_execution_s=MAX_EXECUTION_S)
+    rows = await show_request(client, id_)
+    return rows or await show_row(client, id_)
 
 
 async def _seen(request: web.Request, rows: Sequence[Shown]) -> dict[str, Any]:
     """What the template shows, for who asks."""
     web_role, last = web_of(request), rows[-1]
     client = await web_role.clickhouse()
-    stored = await flow_version(client, last.flow_id, last.flow_version, max_execution_s=MAX_EXECUTION_S)
-    events = await events_of_lead(client, last.lead_id, max_execution_s=MAX_EXECUTION_S)
+    stored = await flow_version(client, last.flow_id, last.flow_version)
+    events = await events_of_lead(client, last.lead_id)
     personal = hiding(request, last.lead_id, events)
     fingerprint, unknown = _fingerprint(web_role, last, stored, events)
     reasons = why(rows, stored, fingerprint, unknown)
@@ -96,7 +96,7 @@ async def _history(
 ) -> list[dict[str, Any]]:
     web_role = web_of(request)
     client = await web_role.clickhouse()
-    rows = await rows_of_lead(client, shown.lead_id, limit=_HISTORY_ROWS, max_execution_s=MAX_EXECUTION_S)
+    rows = await rows_of_lead(client, shown.lead_id, limit=_HISTORY_ROWS)
     story = tell(events, late_s=web_role.settings.late_s, ttl_ms=web_role.settings.lead_ttl_ms)
     if personal is not None:
         story = personal.story(story)
@@ -143,7 +143,6 @@ async def _replayed(web_role: Web, id_: str) -> int:
         Filters(),
         requests_topic=web_role.settings.topics.requests.name,
         request_ids=[id_],
-        max_execution_s=MAX_EXECUTION_S,
     )
     if not found or found[0].offset < 0:
         raise Problem(404, say("show.again_gone"))
