@@ -18,7 +18,7 @@ from app.flows.fault import FlowFault, Members, refuse, within
 from app.flows.flow import Flow, Postback
 from app.flows.postback import compiled, is_macro_name, read_event, read_postback, tokens_of
 from app.flows.verdict import Verdict
-from app.flows.written import EVENTS, MAX_POSTBACKS, FlowConfig
+from app.flows.written import EVENTS, MAX_POSTBACKS, FlowConfig, short_id
 from app.leads.events import Scalar
 from app.leads.plain import NotPlain, kind, read_plain, shown
 
@@ -100,7 +100,7 @@ def _short_form(value: object, place: str) -> list[Postback]:
             event = read_event(key, within(place, key))
             postbacks.append(
                 Postback(
-                    id=read.name(key if index == 0 else f"{key}-{index + 1}", within(place, key)),
+                    id=read.name(short_id(key, index), within(place, key)),
                     on=(event,),
                     template=link_text,
                     program=compiled(link_text, {}, False, where, ""),

@@ -116,3 +116,8 @@ class FlowConfig(Struct, forbid_unknown_fields=True):
     params: dict[Annotated[str, Meta(pattern="^[A-Za-z0-9_.-]+$")], Scalar] = {}
     log_skips: Literal["fired", "all"] = "fired"
     postbacks: Annotated[list[PostbackConfig], Meta(max_length=MAX_POSTBACKS)] | dict[Event, Links] = []
+
+
+def short_id(event: str, index: int) -> str:
+    """The id of an event's postback in the short form, by its place from 0: `approve`, `approve-2`."""
+    return event if index == 0 else f"{event}-{index + 1}"

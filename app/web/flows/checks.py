@@ -17,6 +17,7 @@ from app.flows.decide import Skip, decide, request_id
 from app.flows.fault import FlowFault
 from app.flows.flow import Flow
 from app.flows.lint import lint
+from app.flows.written import short_id
 from app.kit.hiding import MASK
 from app.kit.signing import HEADERS as SIGNING
 from app.templates.encode import percent
@@ -113,8 +114,7 @@ def _each(postbacks: Any) -> list[tuple[Any, str]]:
     for event, links in postbacks.items() if isinstance(postbacks, dict) else ():
         for index, link in enumerate(links if isinstance(links, list) else [links]):
             place = f"postbacks.{event}[{index}]" if isinstance(links, list) else f"postbacks.{event}"
-            name = event if index == 0 else f"{event}-{index + 1}"
-            found.append(({"id": name, "on": [event], "template": link}, place))
+            found.append(({"id": short_id(event, index), "on": [event], "template": link}, place))
     return found
 
 

@@ -10,9 +10,10 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import count
 from typing import Any, NamedTuple
 
-from app.flows.written import EVENTS
+from app.flows.written import EVENTS, short_id
 from app.web.flows.fields import OF_FLOW, OF_POSTBACK, BadField, Field, Unfit, load, plain, put, shown
 
 
@@ -162,7 +163,7 @@ def _told(postbacks: Any) -> Iterator[dict[str, Any]]:
         for index, link in enumerate(links if isinstance(links, list) else [links]):
             if not isinstance(link, str) or not link:
                 raise Unfit
-            yield {"id": key if index == 0 else f"{key}-{index + 1}", "on": [key], "template": link}
+            yield {"id": short_id(key, index), "on": [key], "template": link}
 
 
 def _cards(told: list[dict[str, Any]]) -> list[Card]:
@@ -205,10 +206,7 @@ def _postbacks(made: Edited, form: Form, postbacks: Any, changed: Mapping[str, s
 
 def _free(event: str, postbacks: list[dict[str, Any]]) -> str:
     taken = {one.get("id") for one in postbacks}
-    number = 1
-    while (name := event if number == 1 else f"{event}-{number}") in taken:
-        number += 1
-    return name
+    return next(name for index in count() if (name := short_id(event, index)) not in taken)
 
 
 def _in_short(made: Edited, form: Form, postbacks: dict[str, Any], changed: Mapping[str, str]) -> Any:
