@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
+import inspect
 import os
 import shutil
 import socket
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from fcntl import LOCK_EX, flock
 from pathlib import Path
+from weakref import WeakSet
 
 import pytest
+from aiokafka.conn import AIOKafkaConnection
 
 _ROOT = Path(__file__).parent
 _JARS = _ROOT.parent / ".cache" / "kafka-jars"
@@ -120,3 +124,27 @@ def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kafka]:
     broker.kill()
     if not os.environ.get("POSTBACKS_KEEP"):
         shutil.rmtree(broker.folder, ignore_errors=True)
+
+
+@pytest.fixture
+async def late_connections_closed(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[None]:
+    """Close what aiokafka opened while its client was being closed: the client forgets such connections.
+
+    A producer, consumer or client that *we* forget still warns by itself, and a warning fails its test.
+    """
+    made: WeakSet[AIOKafkaConnection] = WeakSet()
+    connect = AIOKafkaConnection.connect
+
+    async def noted(self: AIOKafkaConnection) -> object:
+        made.add(self)
+        return await connect(self)
+
+    monkeypatch.setattr(AIOKafkaConnection, "connect", noted)
+    yield
+    await asyncio.gather(*(conn.close() for conn in list(made) if conn.connected()))
+
+
+@pytest.fixture(autouse=True)
+def _kafka_tests_leave_no_connection(request: pytest.FixtureRequest) -> None:
+    if request.node.get_closest_marker("kafka") and inspect.iscoroutinefunction(request.function):
+        request.getfixturevalue("late_connections_closed")
