@@ -7,7 +7,7 @@ RUN := .venv/bin/
 AXE := 4.14.1
 SUDO := $(shell test "$$(id -u)" = 0 || command -v sudo)
 
-.PHONY: help setup setup-browser demo lint test test-all drill bench clean
+.PHONY: help setup setup-browser setup-examples demo lint test test-all drill bench clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -36,7 +36,13 @@ setup-browser: setup ## chromium from Debian and axe-core from npm, for the brow
 	@test -f .cache/axe/package/axe.min.js || { mkdir -p .cache/axe && cd .cache/axe && \
 		npm pack -s axe-core@$(AXE) >/dev/null && tar xzf axe-core-$(AXE).tgz; }
 
-test-all: setup setup-browser ## everything, Apache Kafka included (under 20 minutes)
+setup-examples: ## the producers in examples: npm ci, go build, PHP from Debian
+	@cd examples/node && npm ci --silent --no-audit --no-fund
+	@mkdir -p .cache/examples && cd examples/go && go build -o ../../.cache/examples/produce-go .
+	@php -r 'exit(extension_loaded("curl") ? 0 : 1);' 2>/dev/null || \
+		{ $(SUDO) apt-get update -qq && $(SUDO) apt-get install -y -qq php-cli php-curl >/dev/null; }
+
+test-all: setup setup-browser setup-examples ## everything, Apache Kafka included (under 20 minutes)
 	$(RUN)pytest -q -n 4 --dist loadfile -m "not drill and not alone and not browser"
 	$(RUN)pytest -q -m browser
 	$(RUN)pytest -q -m "alone and not drill"
