@@ -12,6 +12,9 @@ A rule holds when everything that it names holds of the answer; the first that h
 | `not` | there is such a value and it is none of these |
 | `then` | what the answer means: `ok retry throttle auth final stop` |
 
+`retry_after` of a `throttle` is the JSON path of the seconds to wait, for receivers that say them in the body
+(`parameters.retry_after`); where no number is there the header `Retry-After` counts, as without it.
+
 With `is` and `not` a value that is not there is null, and meets `is: null` alone: so
 `{"json": "code", "not": 0}` does not speak about a body without a code. Values are compared as in `when`.
 A rule speaks about answers: time-outs and connection errors keep their own verdict.
@@ -33,7 +36,7 @@ from app.leads.plain import shown
 
 Then = Literal["ok", "retry", "throttle", "auth", "final", "stop"]
 THENS = ("ok", "retry", "throttle", "auth", "final", "stop")
-KEYS = ("status", "json", "header", "match", "is", "not", "then")
+KEYS = ("status", "json", "header", "match", "is", "not", "then", "retry_after")
 MAX_RULES = 32
 MAX_PATH = 200
 
@@ -52,6 +55,7 @@ class Verdict(Struct, frozen=True, omit_defaults=True, rename={"is_": "is", "not
     match: str | None = None
     is_: tuple[Scalar, ...] | None = None
     not_: tuple[Scalar, ...] | None = None
+    retry_after: str | None = None
 
 
 def read_verdict(value: object, place: str) -> tuple[Verdict, ...]:
@@ -94,6 +98,8 @@ def _rule(value: object, place: str) -> Verdict:
     for key in ("is", "not"):
         if key in told and not told.keys() & {"json", "header"}:
             refuse(within(place, key), "compares the value at a json path or of a header; neither is named")
+    if "retry_after" in told and told["then"] != "throttle":
+        refuse(within(place, "retry_after"), "only a throttle waits as long as the receiver asks")
     read: dict[str, Any] = {
         key: _READERS[key](told[key], within(place, key)) for key in _READERS if key in told
     }
@@ -138,4 +144,5 @@ _READERS: dict[str, Callable[[object, str], object]] = {
     "is": scalars,
     "not": scalars,
     "then": _read_then,
+    "retry_after": _read_path,
 }

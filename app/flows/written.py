@@ -42,7 +42,10 @@ class Asked(Struct, forbid_unknown_fields=True, rename={"not_": "not"}):
 
 
 class VerdictConfig(Struct, forbid_unknown_fields=True, rename={"is_": "is", "not_": "not"}):
-    """A rule about an answer; it needs a status, a json path, a header or a match."""
+    """A rule about an answer; it needs a status, a json path, a header or a match.
+
+    `retry_after` is the JSON path of the seconds that a `throttle` asks to wait.
+    """
 
     then: Then
     status: (
@@ -55,6 +58,7 @@ class VerdictConfig(Struct, forbid_unknown_fields=True, rename={"is_": "is", "no
     match: Annotated[str, Meta(min_length=1, max_length=MAX_PATTERN)] | UnsetType = UNSET
     is_: Scalars | UnsetType = UNSET
     not_: Scalars | UnsetType = UNSET
+    retry_after: Annotated[str, Meta(min_length=1, max_length=MAX_PATH)] | UnsetType = UNSET
 
 
 class RetryConfig(Struct, forbid_unknown_fields=True):

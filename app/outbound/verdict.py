@@ -39,8 +39,11 @@ from app.flows.patterns import is_found
 from app.flows.verdict import Then, Verdict, path_steps
 from app.messages.envelope import UNREADABLE
 from app.outbound.answers import Answer, Failure
+from app.templates.numbers import to_number, whole_thousands
 
 Meaning = Then | Literal["blocked"]
+MAX_ASKED_S = 10**10
+"""A wait of more seconds is none: nothing waits for three hundred years."""
 
 
 class Judgement(msgspec.Struct, frozen=True):
@@ -63,8 +66,8 @@ def judge(outcome: Answer | Failure, rules: Sequence[Verdict], now_ms: int) -> J
         whole = isinstance(outcome, Answer)
         for index, rule in enumerate(rules):
             if (whole or not _reads_body(rule)) and holds(rule, answer):
-                wait_ms = retry_after_ms(answer.header("Retry-After"), now_ms)
-                return Judgement(rule.then, f"verdict[{index}]", _of_rule(answer, rule), wait_ms)
+                wait_ms = _asked_ms(rule, answer, now_ms)
+                return Judgement(rule.then, f"verdict[{index}]", _of_rule(answer, rule, wait_ms), wait_ms)
         if whole or not 200 <= answer.status < 300:
             return _by_table(answer, now_ms)
     assert isinstance(outcome, Failure)
@@ -100,6 +103,15 @@ def retry_after_ms(text: str | None, now_ms: int) -> int | None:
     if when.tzinfo is None:  # `-0000`, or a form without a zone: HTTP dates are in UTC
         when = when.replace(tzinfo=UTC)
     return max(0, int(when.timestamp() * 1000) - now_ms)
+
+
+def _asked_ms(rule: Verdict, answer: Answer, now_ms: int) -> int | None:
+    """How long a receiver asks to wait: the seconds at the rule's path, else by the header."""
+    told = _json_value(rule.retry_after, answer) if rule.retry_after is not None else None
+    asked = to_number(told) if isinstance(told, int | float | str) else None
+    if asked is not None and asked.is_finite() and 0 <= asked < MAX_ASKED_S:
+        return whole_thousands(asked)
+    return retry_after_ms(answer.header("Retry-After"), now_ms)
 
 
 def _is_wanted(rule: Verdict, value: Any) -> bool:
@@ -158,7 +170,7 @@ def _of_failure(failure: Failure) -> Judgement:
     return Judgement("retry", rule, failure.text)
 
 
-def _of_rule(answer: Answer, rule: Verdict) -> str:
+def _of_rule(answer: Answer, rule: Verdict, wait_ms: int | None) -> str:
     told = [f"status {answer.status}"]
     if rule.json is not None:
         told.append(f"{rule.json} is {_shown(_json_value(rule.json, answer))}")
@@ -166,6 +178,8 @@ def _of_rule(answer: Answer, rule: Verdict) -> str:
         told.append(f"{rule.header} is {_shown(answer.header(rule.header))}")
     if rule.match is not None:
         told.append(f"the body matches {rule.match}")
+    if rule.then == "throttle" and wait_ms is not None:
+        told.append(f"asked to wait {wait_ms / 1000:g} s")
     return ", ".join(told)
 
 

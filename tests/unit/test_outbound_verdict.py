@@ -247,3 +247,25 @@ def test_no_body_whatsoever_makes_the_judgement_raise(body: bytes) -> None:
 
 def test_a_pattern_is_looked_for_in_all_that_was_read() -> None:
     assert _verdict(200, b" " * 60_000 + b"END", [{"match": "END", "then": "stop"}]) == "stop"
+
+
+@pytest.mark.parametrize(
+    ("body", "wait_ms"),
+    [
+        (b'{"parameters":{"retry_after":7}}', 7_000),
+        (b'{"parameters":{"retry_after":0.3}}', 300),
+        (b'{"parameters":{"retry_after":"12"}}', 12_000),
+        (b'{"parameters":{"retry_after":-1}}', 90_000),
+        (b'{"parameters":{"retry_after":NaN}}', 90_000),
+        (b'{"parameters":{"retry_after":1e999}}', 90_000),
+        (b'{"parameters":{"retry_after":true}}', 90_000),
+        (b'{"parameters":{"retry_after":[7]}}', 90_000),
+        (b'{"parameters":{}}', 90_000),
+        (b"slow down", 90_000),
+    ],
+)
+def test_a_throttle_waits_as_the_body_says_and_else_as_the_header_says(body: bytes, wait_ms: int) -> None:
+    rule = {"status": "429", "then": "throttle", "retry_after": "parameters.retry_after"}
+    judged = judge(_answer(429, body, {"Retry-After": "90"}), _rules([rule]), _NOW_MS)
+    assert (judged.verdict, judged.retry_after_ms) == ("throttle", wait_ms)
+    assert judged.reason == f"status 429, asked to wait {wait_ms / 1000:g} s"

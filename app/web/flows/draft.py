@@ -11,8 +11,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from app.flows.layout import written
 from app.web.flows.fields import plain
-from app.web.flows.form import Edited, Form, config_of, edited, form_of, given_of, written
+from app.web.flows.form import Edited, Form, config_of, edited, form_of, given_of
 
 NEW = '{\n  "flow_id": "",\n  "postbacks": {}\n}'
 Tab = Literal["form", "json"]

@@ -7,7 +7,6 @@ what is said.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import count
@@ -138,13 +137,6 @@ def boxes_of(on: str) -> tuple[set[str], str]:
 
 def _event(entry: str) -> str:
     return "new" if entry == "wait" else entry
-
-
-def written(value: object, like: str) -> str:
-    """A config as text, laid out as the text before it was."""
-    return json.dumps(
-        value, ensure_ascii=False, indent=2 if "\n" in like.strip() or not like.strip() else None
-    )
 
 
 def _told(postbacks: Any) -> Iterator[dict[str, Any]]:

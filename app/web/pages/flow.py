@@ -9,6 +9,7 @@ from clickhouse_connect.driver.exceptions import ClickHouseError
 
 from app.flows.config import FlowFault, parse
 from app.flows.decide import Fire
+from app.flows.layout import written
 from app.flows.written import EVENTS
 from app.join.trial import trial_request
 from app.log.writer import ClickHouseFault
@@ -26,7 +27,7 @@ from app.web.context import Web, asker_in, web_of
 from app.web.flows.checks import Checks, Note, check, check_text
 from app.web.flows.difference import Line, difference
 from app.web.flows.draft import NEW, Draft, Tab, opened, sent, value_of
-from app.web.flows.form import boxes_of, written
+from app.web.flows.form import boxes_of
 from app.web.flows.merge import GONE, merged
 from app.web.flows.sample import Sample, change_for, sample_lead
 from app.web.names import parked_by_flow

@@ -5,12 +5,12 @@ from __future__ import annotations
 from aiohttp import web
 
 from app.flows.config import FlowFault
+from app.flows.layout import written
 from app.queries.flows import Version, flow_version, versions_of_flow
 from app.web.api.tokens import without_tokens
 from app.web.context import asker_in, web_of
 from app.web.flows.difference import Line, difference
 from app.web.flows.draft import value_of
-from app.web.flows.form import written
 from app.web.pages.links import flow_link
 from app.web.problem import Problem
 from app.web.render import page
