@@ -176,7 +176,12 @@ def _empty_macro(change: Change, flow: Flow, postback: Postback, event: str) -> 
         random=postback.id,
         params=flow.params,
     )
-    return next((name for name in postback.require if value_of(facts, name) is None), None)
+    return next((told for told in postback.require if _lacks(facts, told)), None)
+
+
+def _lacks(facts: Facts, told: str) -> bool:
+    """Whether none of the macros of an entry of `require` (`email|phone`) has a value."""
+    return all(value_of(facts, name) is None for name in told.split("|"))
 
 
 def _what_fires(change: Change) -> str | None:

@@ -167,8 +167,11 @@ def _repeat(written: _Written) -> str | None:
 def _never_met(flow: Flow, written: _Written) -> Iterator[Warning]:
     postback = written.postback
     wanted_null = {one.field for one in postback.when if one.any_of is not None and _only_null(one.any_of)}
-    for index, name in enumerate(postback.require):
+    for index, told in enumerate(postback.require):
         place = f"{written.place}.require[{index}]"
+        name, *others = told.split("|")
+        if others:  # one of them is enough
+            continue
         prefix, _, rest = name.partition(".")
         if prefix == "param" and rest and flow.params.get(rest) is None:
             yield Warning(place, f"can never be met: params has no {rest}, so this postback sends nothing")

@@ -119,16 +119,22 @@ def _headers(value: object, place: str) -> dict[str, str]:
 def _require(value: object, place: str) -> tuple[str, ...]:
     if not isinstance(value, list):
         refuse(place, f'expected a list of macros such as ["click"], got {kind(value)}')
-    return tuple(_macro(told, f"{place}[{index}]") for index, told in enumerate(value))
+    return tuple(_any_of(told, f"{place}[{index}]") for index, told in enumerate(value))
 
 
-def _macro(value: object, place: str) -> str:
-    name = read.text(value, place)
+def _any_of(value: object, place: str) -> str:
+    """An entry of `require`: a macro, or several of which one is enough (`email|phone`)."""
+    names = [name.strip() for name in read.text(value, place).split("|")]
+    for name in names:
+        _check_macro(name, place)
+    return "|".join(names)
+
+
+def _check_macro(name: str, place: str) -> None:
     if not is_macro_name(name) or name in ("meta", "secret", "tag", "param", "_"):
         refuse(place, f"unknown macro {shown(name)}; did you mean {nearest_macro(name)}?")
     if name.startswith("secret."):
         refuse(place, "a secret is looked up at sending, which fails by itself when it is not set")
-    return name
 
 
 def is_macro_name(name: str) -> bool:

@@ -78,9 +78,10 @@ class RetryConfig(Struct, forbid_unknown_fields=True):
 class PostbackConfig(Struct, forbid_unknown_fields=True):
     """One postback. Without an id the slug of its name is one.
 
-    `delay_s` is how long after its event it is sent. `idempotency_header` names the header that carries the
-    request's id; `sign_with` names the secret that signs by Standard Webhooks. `rate_limit_per_s` is how
-    many requests it sends in a second, all workers together.
+    `require` names macros that must have a value; of `email|phone` one is enough. `delay_s` is how long
+    after its event it is sent. `idempotency_header` names the header that carries the request's id;
+    `sign_with` names the secret that signs by Standard Webhooks. `rate_limit_per_s` is how many requests it
+    sends in a second, all workers together.
     """
 
     on: Annotated[list[Event], Meta(min_length=1)]

@@ -22,6 +22,7 @@ from typing import Any, TypeVar
 from msgspec import UNSET, Struct, UnsetType, structs
 
 from app.leads.events import LeadEvent, Scalar
+from app.leads.fbc import with_fbc
 from app.leads.lead import SEEN_BYTES, SEEN_LIMIT, Click, Customer, Lead, encode_lead
 
 AHEAD_MS = 5 * 60 * 1000
@@ -98,7 +99,8 @@ def preview_lead(event: LeadEvent) -> Lead:
 
     Missing ids, flow and status are "", the times 0.
     """
-    return _first(event, event.flow_id or "", event.status or "", 0, 0, b"")
+    lead = _first(event, event.flow_id or "", event.status or "", event.occurred_ms() or 0, 0, b"")
+    return structs.replace(lead, status_at=0)
 
 
 def _begin(
@@ -116,7 +118,7 @@ def _first(
     event: LeadEvent, flow_id: str, status: str, occurred_at: int, timestamp_ms: int, seen: bytes
 ) -> Lead:
     """The lead that an event makes by itself."""
-    told = _told(_UNTOLD, event, fill=False)
+    told = _told(_UNTOLD, event, occurred_at, fill=False)
     return Lead(event.lead_id, flow_id, status, occurred_at, timestamp_ms, 1, seen=seen, **told)
 
 
@@ -128,7 +130,7 @@ def _continue(
 ) -> Change:
     status, goal = event.status, event.goal or None
     late = status is not None and before.status_at - occurred_at > late_s * 1000
-    moved = _told(before, event, fill=late)
+    moved = _told(before, event, occurred_at, fill=late)
     moved["touched_at"] = max(before.touched_at, timestamp_ms)
     moved["seq"] = before.seq + 1
     moved["seen"] = (before.seen + hashed)[-SEEN_LIMIT * SEEN_BYTES :]
@@ -152,7 +154,7 @@ def _continue(
     )
 
 
-def _told(lead: Lead, event: LeadEvent, *, fill: bool) -> dict[str, Any]:
+def _told(lead: Lead, event: LeadEvent, occurred_at: int, *, fill: bool) -> dict[str, Any]:
     """What the event tells of the lead's fields; with `fill` only of those that the lead has no value for."""
     told: dict[str, Any] = {}
     for name in _TEXTS:
@@ -164,7 +166,7 @@ def _told(lead: Lead, event: LeadEvent, *, fill: bool) -> dict[str, Any]:
     if event.customer is not UNSET:
         told["customer"] = _patched(lead.customer, event.customer, _NOBODY, fill)
     if event.tags is not UNSET:
-        told["tags"] = _merged(lead.tags, event.tags, fill)
+        told["tags"] = with_fbc(_merged(lead.tags, event.tags, fill), lead.tags, occurred_at)
     if event.meta is not UNSET:
         told["meta"] = _merged(lead.meta, event.meta, fill)
     return told

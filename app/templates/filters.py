@@ -21,7 +21,7 @@ from app.templates.jsonscan import is_scalar_word
 from app.templates.names import nearest
 from app.templates.numbers import product, read_number, rounded, to_number
 from app.templates.pipeline import Around, Filter, SecretMissing, Step
-from app.templates.values import WHITE, Bare, Present, Value, settle, text_of
+from app.templates.values import WHITE, Bare, Hashed, Present, Value, settle, text_of
 
 MAX_DECIMALS = 12
 MAX_COUNT = 10**9
@@ -29,6 +29,7 @@ MAX_COUNT = 10**9
 
 _TRIMMED = WHITE + "\u200b\ufeff"
 _DIGITS = frozenset("0123456789")
+_HEX = frozenset("0123456789abcdefABCDEF")
 
 
 class BadFilter(Exception):
@@ -131,6 +132,11 @@ def _sha256(text: str) -> str:
 
 def _md5(text: str) -> str:
     return hashlib.md5(text.encode(), usedforsecurity=False).hexdigest()
+
+
+def _prehashed(text: str) -> str:
+    found = text.strip(_TRIMMED)
+    return Hashed(found.lower()) if len(found) == 64 and _HEX.issuperset(found) else text
 
 
 def _base64(text: str) -> str:
@@ -269,6 +275,7 @@ _MAKERS: dict[str, Callable[[FilterText], Step]] = {
     "append": _with_text(lambda text, x: text + x),
     "digits": _of_text(_only_digits),
     "e164": _e164,
+    "prehashed": _of_text(_prehashed),
     "sha256": _of_text(_sha256),
     "md5": _of_text(_md5),
     "hmac": _hmac,

@@ -79,6 +79,7 @@ FILTERS = (
     Help("ms", "a time as Unix milliseconds"),
     Help("mul:0.01", "a number times this one"),
     Help("number", "a number, or nothing if it is none"),
+    Help("prehashed", "a SHA-256 already (64 hex digits) goes out as it is, past the filters that follow"),
     Help("prepend:x", "text with x before it"),
     Help("round:2", "a number with so many decimals"),
     Help("sha256", "SHA-256, hex"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import NamedTuple, Protocol
 
-from app.templates.values import Present, Value, settle
+from app.templates.values import Hashed, Present, Value, settle
 
 
 class SecretMissing(Exception):
@@ -43,5 +43,7 @@ def run(filters: Sequence[Filter], value: Value, around: Around) -> Value:
     """
     value = settle(value)
     for step, fills in filters:
+        if value.__class__ is Hashed:
+            break
         value = fills if value is None else settle(step(value, around))
     return value

@@ -43,6 +43,12 @@ class Bare(str):
     __slots__ = ()
 
 
+class Hashed(str):
+    """A text that is a SHA-256 already: the filters after `prehashed` leave it as it is."""
+
+    __slots__ = ()
+
+
 def is_blank(text: str) -> bool:
     """Whether a text is empty or all white space."""
     return not text or (text[0] in WHITE_SPACE and not text.strip(WHITE))

@@ -17,7 +17,7 @@ START_MS = 1_795_446_000_000
 
 maybe_text = st.sampled_from(["a", "b", "", None])
 scalar = st.one_of(maybe_text, st.booleans(), st.integers(-3, 3), st.sampled_from([0.5, -0.0]))
-some_keys = st.sampled_from(["x", "y", "z"])
+some_keys = st.sampled_from(["x", "y", "fbclid", "fbc"])
 told = st.fixed_dictionaries(
     {"event_id": st.integers(0, 25).map(str), "lead_id": st.just("L")},
     optional={

@@ -210,6 +210,9 @@ def test_a_silent_event_fires_nothing_and_is_one_row_if_it_would_have_fired() ->
         (["param.blank"], "empty: param.blank"),
         (["unheard_of"], "empty: unheard_of"),
         (["meta.zero", "meta.false"], "fire"),
+        (["phone|tag.a"], "fire"),
+        (["phone|email|tag.blank"], "empty: phone|email|tag.blank"),
+        (["tag.a|phone", "phone|ip"], "empty: phone|ip"),
     ],
 )
 def test_a_required_macro_without_a_value_skips_the_request(require: list[str], reason: str) -> None:

@@ -252,6 +252,8 @@ def test_a_flow_is_refused_with_the_place_and_the_reason(
         ({"sign_with": 5}, ".sign_with", "expected a text, got a number"),
         ({"require": "click"}, ".require", "expected a list"),
         ({"require": ["click", "meta"]}, ".require[1]", "unknown macro"),
+        ({"require": ["email|"]}, ".require[0]", "unknown macro"),
+        ({"require": ["email|secret.fb"]}, ".require[0]", "looked up at sending"),
         ({"require": ["{click}"]}, ".require[0]", "did you mean click?"),
         ({"require": ["secret.fb"]}, ".require[0]", "looked up at sending"),
         ({"when": []}, ".when", "expected an object"),

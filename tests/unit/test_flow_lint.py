@@ -107,12 +107,14 @@ def test_an_enabled_flow_that_sends_nothing_is_pointed_out() -> None:
 
 
 def test_a_required_macro_that_can_never_have_a_value_is_pointed_out() -> None:
-    told = postback(require=["param.a", "geo", "tag.subid", "clik"], when={"geo": None, "subid": [None]})
+    required = ["param.a", "geo", "tag.subid", "clik", "param.a|clik"]
+    told = postback(require=required, when={"geo": None, "subid": [None]})
     warnings = dict(said(told, params={"a": None}))
     assert "params has no a" in warnings["postbacks[0].require[0]"]
     assert "a lead without geo" in warnings["postbacks[0].require[1]"]
     assert "a lead without tag.subid" in warnings["postbacks[0].require[2]"]
     assert "did you mean click?" in warnings["postbacks[0].require[3]"]
+    assert "postbacks[0].require[4]" not in warnings
 
 
 def test_a_parameter_that_the_flow_lacks_is_pointed_out() -> None:

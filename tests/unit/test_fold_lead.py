@@ -268,3 +268,34 @@ def test_a_preview_s_lead_needs_nothing() -> None:
 def test_an_event_tells_the_fields_of_a_lead_s_parts_in_their_order() -> None:
     assert events.Click.__struct_fields__ == lead.Click.__struct_fields__
     assert events.Customer.__struct_fields__ == lead.Customer.__struct_fields__
+
+
+def fbc(lead: Lead) -> Any:
+    return lead.tags.get("fbc")
+
+
+def test_an_fbclid_makes_the_fbc_that_meta_asks_for_and_keeps_it() -> None:
+    lead = first(tags={"fbclid": "IwAR0-x"})
+    assert fbc(lead) == f"fb.1.{T0}.IwAR0-x"
+    assert fbc(after(lead, at=T0 + 9_000, status="approve", tags={"subid": "s"}).lead) == fbc(lead)
+    assert fbc(after(lead, at=T0 + 9_000, tags={"fbclid": "IwAR0-x"}).lead) == fbc(lead)
+
+
+def test_an_fbc_that_was_told_stays_and_one_that_was_made_follows_a_newer_fbclid() -> None:
+    cookie = first(tags={"fbclid": "old", "fbc": "fb.1.5.old"})
+    assert fbc(cookie) == "fb.1.5.old"
+    made = first(tags={"fbclid": "old"})
+    later = T0 + 9_000
+    assert fbc(after(made, at=later, tags={"fbclid": "new"}).lead) == f"fb.1.{later}.new"
+    assert fbc(after(made, at=later, tags={"fbclid": "new", "fbc": "fb.1.7.old"}).lead) == "fb.1.7.old"
+    assert fbc(after(made, at=later, tags={"fbc": "fb.1.7.c"}).lead) == "fb.1.7.c"
+
+
+@pytest.mark.parametrize("fbclid", [None, "", " ", 5, True])
+def test_without_an_fbclid_there_is_no_fbc(fbclid: Any) -> None:
+    assert fbc(first(tags={"fbclid": fbclid})) is None
+
+
+def test_a_preview_makes_an_fbc_of_an_event_that_says_when_it_happened() -> None:
+    assert fbc(preview_lead(event(tags={"fbclid": "x"}, at=T0))) == f"fb.1.{T0}.x"
+    assert fbc(preview_lead(event(tags={"fbclid": "x"}))) is None

@@ -250,7 +250,7 @@ def test_a_phone_number_gets_its_calling_code(filters: str, phone: str, geo: str
 @pytest.mark.parametrize(
     "macro",
     [
-        "{id|lower:}", "{id|sha256:x}", "{id|json:x}", "{id|iso:x}", "{id|number:2}",
+        "{id|lower:}", "{id|sha256:x}", "{id|prehashed:x}", "{id|json:x}", "{id|iso:x}", "{id|number:2}",
         "{id|default}", "{id|prepend}", "{id|append}", "{id|round}", "{id|mul}", "{id|map}", "{id|substr}",
         "{id|date}", "{id|hmac}", "{id|hmac:}", "{id|hmac:k,}", "{id|hmac:k,base64,x}", "{id|hmac:k,BASE64}",
         "{id|round:}", "{id|round:-1}", "{id|round:1.5}", "{id|round: 2}", "{id|round:٣}", "{id|round:2,3}",
@@ -285,6 +285,31 @@ def test_an_unknown_filter_is_refused_with_the_nearest_known_one(written: str, n
     reason = refusal(f"{{id|{written}}}")
     assert written in reason
     assert f'"{near}"' in reason
+
+
+_HASH = "Ab" * 32
+
+
+@pytest.mark.parametrize(
+    ("filters", "value", "made"),
+    [
+        ("|prehashed|trim|lower|sha256", f" {_HASH}\u200b", "ab" * 32),
+        ("|prehashed|e164:UA|prepend:+|sha256", _HASH, "ab" * 32),
+        ("|prehashed|default:none", _HASH, "ab" * 32),
+        ("|prehashed|lower", _HASH[:-1], "ab" * 31 + "a"),
+        ("|prehashed|lower", _HASH + "0", "ab" * 32 + "0"),
+        ("|prehashed|upper", "ag" * 32, "AG" * 32),
+        ("|prehashed|trim", " a ", "a"),
+        ("|prehashed|default:none", None, "none"),
+        ("|lower|prehashed|append:x", _HASH, "ab" * 32),
+        ("|append:x|prehashed|lower", _HASH, "ab" * 32 + "x"),
+        ("|prehashed|number|append:x", 12, "12x"),
+    ],
+)
+def test_what_is_a_sha_256_already_passes_the_filters_after_prehashed(
+    filters: str, value: Any, made: str
+) -> None:
+    assert text(filters, value) == made
 
 
 def test_hmac_is_not_asked_for_a_missing_value() -> None:
