@@ -1,7 +1,7 @@
 """Fill a preset in: its parameters checked, its postbacks as a flow has them, and both added to a flow. Pure.
 
-A parameter becomes one of the flow's, so it can be changed in one place. In a link's host no macro may
-stand: there the value itself is written in.
+A parameter becomes one of the flow's, so it can be changed in one place. In a link's host, or as a whole
+link, no macro may stand: there the value itself is written in.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from app.flows.layout import long_form
 from app.flows.written import short_id
 from app.presets.preset import Param, Preset, fits
 
-_HOST = re.compile(r"\s*https?://[^/?#|]*")
+_HOST = re.compile(r"\s*(https?://)?[^/?#|]*")
 
 
 class ParamFault(Exception):
@@ -106,8 +106,7 @@ def _param_name(name: str, value: str, taken: Mapping[str, Any]) -> str:
 def _with_hosts(postback: Mapping[str, Any], values: Mapping[str, str]) -> dict[str, Any]:
     template = postback["template"]
     host = _HOST.match(template)
-    if host is None:
-        return dict(postback)
+    assert host is not None  # it may be empty
     told = host[0]
     for name, value in values.items():
         told = told.replace(f"{{param.{name}}}", value)

@@ -9,7 +9,7 @@
 | `version_ends` | the last days of other versions, which older links may name in their path |
 | `pages`, `read_on`, `unconfirmed` | the vendor's pages, the day they were read, what they did not confirm |
 | `test_mode`, `notes` | how to try it without harm; what a buyer has to know |
-| `params` | values of the flow, `{param.NAME}`; one in a link's host is written in as it stands |
+| `params` | values of the flow, `{param.NAME}`; one in a link's host, or that is the link, is written in |
 | `secrets` | values of the environment, `{secret.NAME}` |
 | `postbacks` | as a flow has them in the long form |
 """

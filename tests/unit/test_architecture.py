@@ -10,20 +10,8 @@ import pytest
 _APP = Path(__file__).parents[2] / "app"
 _ROOMS = (
     *("kit", "topics", "settings", "leads", "templates", "flows", "presets", "imports", "messages"),
-    *(
-        "stream",
-        "join",
-        "outbound",
-        "log",
-        "queries",
-        "embedded",
-        "doctor",
-        "web",
-        "main",
-        "dev",
-        "demo",
-        "cli",
-    ),
+    *("stream", "join", "outbound", "log", "queries", "embedded", "doctor"),
+    *("web", "main", "dev", "demo", "cli"),
 )
 _LIBRARIES = {"faust", "mode", "aiokafka", "aiohttp", "clickhouse_connect", "chdb", "rocksdict"}
 _SHELLS = {"stream", "queries", "embedded", "web", "main", "dev", "demo", "cli"}
