@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 
 from app.doctor.finding import Finding, Unknown, counted, listed, unchecked
 from app.flows.flow import Flow
+from app.kit.oauth import BadCredential, credential_of
 
 
 def check_secrets(flows: Mapping[str, Flow] | Unknown, secret: Callable[[str], str | None]) -> list[Finding]:
@@ -21,12 +22,32 @@ def check_secrets(flows: Mapping[str, Flow] | Unknown, secret: Callable[[str], s
                 for name in sorted(postback.program.secrets | signing):
                     named.setdefault(name, []).append(f"{flow.flow_id}/{postback.id}")
     found = [_missing(name, users) for name, users in sorted(named.items()) if secret(name) is None]
+    found += [_unusable(name, fault) for name in sorted(named) if (fault := _fault(secret(name)))]
     if not found:
         all_set = (
             f"{counted(len(named), 'secret')} named by flows, all set here" if named else "no flow names one"
         )
         found.append(Finding("secrets", "ok", all_set))
     return found
+
+
+def _fault(value: str | None) -> str | None:
+    """Why an OAuth credential cannot be used; None for any other value."""
+    try:
+        credential_of(value or "")
+    except BadCredential as fault:
+        return str(fault)
+    return None
+
+
+def _unusable(name: str, fault: str) -> Finding:
+    return Finding(
+        "secrets",
+        "fail",
+        f"secret {name} gets no access token",
+        fault,
+        "Put the whole JSON of the credential into the secret, as it was downloaded.",
+    )
 
 
 def _missing(name: str, users: list[str]) -> Finding:

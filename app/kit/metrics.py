@@ -66,6 +66,12 @@ ALARM = Gauge(
     "1 while an alarm is on, with where; at most 100 of a kind.",
     ["kind", "flow", "postback", "host"],
 )
+ACCESS_TOKENS = Counter(
+    "postbacks_access_tokens",
+    "Access tokens asked for with OAuth credentials, by result: granted, failed (it is asked again), refused "
+    "(mend the credential). The log line `no access token` says why.",
+    ["result"],
+)
 PARKED_POSTBACKS = Gauge(
     "postbacks_parked_postbacks",
     "Postbacks that are parked: their requests are kept until `postbacks release`.",

@@ -38,7 +38,7 @@ class Secrets:
         """The value of the secret `name`; None when it is not set, no value, or its file is not readable."""
         for value in self._places(name):
             if value is not None and value.strip() and len(value) <= MAX_BYTES:
-                self._note(value)
+                self.note(value)
                 return value
         return None
 
@@ -46,7 +46,8 @@ class Secrets:
         """The values handed out so far, the latest thousand, replaced ones too: no text may show them."""
         return self._known
 
-    def _note(self, value: str) -> None:
+    def note(self, value: str) -> None:
+        """Hand a value out, or let one that was made of a secret be known as one."""
         is_new = value not in self._handed_out
         self._handed_out.pop(value, None)
         self._handed_out[value] = None  # the latest stands last

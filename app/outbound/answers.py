@@ -26,6 +26,8 @@ FailureKind = Literal[
     "incomplete",  # the answer broke off inside its body
     "blocked",  # every address of the host is refused by the guard
     "unsendable",  # the request cannot be put together: a secret is not set
+    "token",  # no access token now, or an outdated one was sent
+    "credential",  # the token server does not accept an OAuth credential
     "unexpected",  # anything else; the text names it
 ]
 

@@ -9,8 +9,9 @@ again here; the policy decides what comes again. Of the library serve its connec
 of heads, without a session, request and response for each exchange, which cost more than all of these.
 
 One deadline, the request's `timeout_s`, spans name resolution, connection, TLS, head and body of the
-answer. An answer is read up to 64 KiB, then the connection is closed: that is an answer. One that breaks
-off or runs out of time inside its body is a failure that holds what came.
+answer; an access token that has to be fetched before has 10 s of its own. An answer is read up to 64 KiB,
+then the connection is closed: that is an answer. One that breaks off or runs out of time inside its body is a
+failure that holds what came.
 """
 
 from __future__ import annotations
@@ -30,6 +31,8 @@ from aiohttp.http_writer import _serialize_headers
 from multidict import CIMultiDict
 
 from app.kit.clock import now_ms
+from app.kit.oauth import BadCredential
+from app.kit.secrets import Secrets
 from app.messages.request import Request
 from app.outbound.answers import READ_BYTES, Answer, Failure, FailureKind, os_text
 from app.outbound.connections import Origin, Pool, tls_context
@@ -37,8 +40,9 @@ from app.outbound.guard import Connecting, OpenSocket, connecting
 from app.outbound.handler import MAX_HEADER_BYTES, MAX_HEADERS, Flooded, Handler
 from app.outbound.inflate import inflate
 from app.outbound.names import Names
+from app.outbound.token_source import TokenSource, TokenWanted
 from app.outbound.tunnel import Proxy, ProxyFault
-from app.outbound.wire import Wire, put_together, target_of
+from app.outbound.wire import Wire, form_to, put_together, target_of
 from app.templates.pipeline import SecretMissing
 from app.templates.text import Unsendable
 
@@ -46,19 +50,22 @@ _token = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110, 5.6.2
 
 _Broken = tuple[FailureKind, str]
 
+TOKEN_TIMEOUT_S = 10.0
+_MOST_TOKENS = 5  # that one request may wait for
+
 
 class Courier:
     """Sends requests over kept connections; `async with` it, inside the event loop that uses it.
 
-    `secret` gives a secret's value by its name, `open_socket` is the guard's; with a `proxy` every
-    connection goes through it, and it asks the guard. `tls` and `resolver` stand
-    in for the system's certificate authorities and name service; `clock` gives seconds for durations,
-    `unix_ms` the time that is signed.
+    `open_socket` is the guard's; with a `proxy` every connection goes through it, and it asks the guard.
+    Token servers (`token_source`) are asked in the same way. `tls` and `resolver` stand in for the system's
+    certificate authorities and name service; `clock` gives seconds for durations, `unix_ms` the time that is
+    signed.
     """
 
     def __init__(
         self,
-        secret: Callable[[str], str | None],
+        secrets: Secrets,
         open_socket: OpenSocket,
         *,
         proxy: Proxy | None = None,
@@ -67,13 +74,13 @@ class Courier:
         clock: Callable[[], float] = time.monotonic,
         unix_ms: Callable[[], int] = now_ms,
     ) -> None:
-        self._secret = secret
         self._open_socket = open_socket
         self._proxy = proxy
         self._tls = tls or tls_context()
         self._resolver = resolver
         self._clock = clock
         self._unix_ms = unix_ms
+        self._tokens = TokenSource(secrets, self._post, clock, self._unix_s)
         self._pool: Pool | None = None
 
     async def __aenter__(self) -> Courier:
@@ -87,6 +94,7 @@ class Courier:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Close every connection; what is still in flight fails."""
+        await self._tokens.close()
         if self._pool is not None:
             await self._pool.close()
         if self._resolver is None:
@@ -105,17 +113,65 @@ class Courier:
         return answer
 
     async def _fly(self, request: Request, flight: _Flight) -> _Broken | None:
-        timeout_s = request.delivery.timeout_s
+        made = self._put_together(request)
+        if isinstance(made, TokenWanted):
+            made = await self._with_token(request, made)
+        if not isinstance(made, Wire):
+            return made
+        given = self._tokens.given()
+        broken = await self._carry(made, flight, request.delivery.timeout_s)
+        if given and flight.status is not None and self._tokens.is_outdated(given, flight.status):
+            return "token", f"status {flight.status}: the access token is outdated, another is fetched"
+        return broken
+
+    def _put_together(self, request: Request) -> Wire | TokenWanted | _Broken:
         try:
-            wire = put_together(request, self._secret, self._unix_ms() // 1000)
+            return put_together(request, self._tokens, self._unix_s())
+        except TokenWanted as wanted:
+            made: TokenWanted | _Broken = wanted
+        except BadCredential as fault:
+            made = "credential", str(fault)
+        except (SecretMissing, Unsendable) as fault:
+            made = "unsendable", str(fault)
+        self._tokens.given()  # of a request that is not sent
+        return made
+
+    async def _with_token(self, request: Request, wanted: TokenWanted) -> Wire | _Broken:
+        """The request with the access tokens that it has to wait for."""
+        for _ in range(_MOST_TOKENS):
+            fault = await self._tokens.fetch(wanted.held)
+            if fault is not None:
+                kind: FailureKind = "credential" if fault.refused else "token"
+                return kind, f"no access token for secret {wanted.held.name}: {fault.reason}"
+            made = self._put_together(request)
+            if not isinstance(made, TokenWanted):
+                return made
+            wanted = made
+        return "token", f"the access token of secret {wanted.held.name} expires before it can be sent"
+
+    async def _post(self, link: str, form: bytes) -> Answer | Failure:
+        """Send a form to a token server."""
+        flight = _Flight()
+        started = self._clock()
+        broken = await self._carry(form_to(link, form), flight, TOKEN_TIMEOUT_S)
+        duration_ms = (self._clock() - started) * 1000
+        answer = flight.answer(duration_ms)
+        if broken is not None:
+            return Failure(*broken, duration_ms, answer)
+        assert answer is not None
+        return answer
+
+    async def _carry(self, wire: Wire, flight: _Flight, timeout_s: float) -> _Broken | None:
+        try:
             await self._exchange(wire, flight, timeout_s)
         except TimeoutError:
             return "timeout", flight.overdue(timeout_s)
-        except (SecretMissing, Unsendable) as fault:
-            return "unsendable", str(fault)
         except Exception as error:  # whatever a receiver makes the library raise is no error of ours
             return _told(error, flight)
         return None
+
+    def _unix_s(self) -> int:
+        return self._unix_ms() // 1000
 
     async def _exchange(self, wire: Wire, flight: _Flight, timeout_s: float) -> None:
         assert self._pool is not None, "a Courier is used inside `async with`"

@@ -14,6 +14,8 @@ from app.outbound.answers import Answer, Failure
 from app.outbound.hosts.job import Kind, Report
 from app.outbound.verdict import Judgement
 
+_OURS = ("blocked", "unsendable", "token", "credential")  # what says nothing of the host
+
 
 def report_of(outcome: Answer | Failure, judgement: Judgement, retry_after_max_ms: int) -> Report:
     """The report of a send; a host is believed to want no longer a wait than `retry_after_max_ms`."""
@@ -29,5 +31,5 @@ def _kind(outcome: Answer | Failure, judgement: Judgement) -> Kind:
     if judgement.verdict == "ok":
         return "works"
     if isinstance(outcome, Failure):
-        return "nothing" if outcome.kind in ("blocked", "unsendable") else "fails"
+        return "nothing" if outcome.kind in _OURS else "fails"
     return "errs" if outcome.status >= 500 else "works"

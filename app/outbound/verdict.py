@@ -11,6 +11,8 @@
 | no answer in time, no connection, no such name, TLS, not HTTP | retry |
 | every address refused by the guard | blocked |
 | a request that cannot be put together | final |
+| no access token now; a 401 to one that was accepted before | retry |
+| an OAuth credential that its token server refuses | auth |
 
 An answer that broke off in its body (closed half way, or not complete in time) is in doubt only if its
 status is 2xx: then it is sent again, because a lost postback is worse than a repeated one, and the
@@ -61,6 +63,8 @@ class Judgement(msgspec.Struct, frozen=True):
 
 def judge(outcome: Answer | Failure, rules: Sequence[Verdict], now_ms: int) -> Judgement:
     """Judge what came of a send by the postback's rules, else by the table."""
+    if isinstance(outcome, Failure) and outcome.kind in ("token", "credential"):
+        return _of_failure(outcome)  # whatever was answered is about our token, not about the request
     answer = outcome if isinstance(outcome, Answer) else outcome.answer
     if answer is not None:
         whole = isinstance(outcome, Answer)
@@ -164,6 +168,8 @@ def _of_failure(failure: Failure) -> Judgement:
         return Judgement("blocked", rule, failure.text)
     if failure.kind == "unsendable":
         return Judgement("final", rule, failure.text)
+    if failure.kind in ("token", "credential"):
+        return Judgement("retry" if failure.kind == "token" else "auth", rule, failure.text)
     if failure.answer is not None:
         hint = 'a verdict rule {"status": "2xx", "then": "ok"} takes such answers as they are'
         return Judgement("retry", rule, f"status {failure.answer.status}, but {failure.text}; {hint}")

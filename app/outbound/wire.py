@@ -44,8 +44,8 @@ class Wire(msgspec.Struct, frozen=True):
 def put_together(request: Request, secret: Callable[[str], str | None], unix_s: int) -> Wire:
     """Fill the slots of `request` and sign it, at `unix_s`.
 
-    Raises `SecretMissing` when a secret is not set, and `Unsendable` when the link or body does not fit
-    with it, or when it is none to sign with.
+    Raises `SecretMissing` when a secret is not set, `Unsendable` when the link or body does not fit with it,
+    or when it is none to sign with, and what `secret` raises.
     """
     link = fill_link(request.link, secret)
     own = {name: fill(text, secret) for name, text in request.headers.items()}
@@ -75,6 +75,16 @@ def _signature(
     except signing.BadKey as fault:
         raise Unsendable(f"secret {name} cannot sign: {fault}") from None
     return list(zip(signing.HEADERS, (request.request_id, str(unix_s), signature), strict=True))
+
+
+def form_to(link: str, form: bytes) -> Wire:
+    """A form on its way to a link, such as a token server's."""
+    headers = [
+        ("Host", _authority(link)),
+        ("Content-Type", "application/x-www-form-urlencoded"),
+        *((name, "application/json" if name == "Accept" else value) for name, value in _OURS),
+    ]
+    return Wire("POST", link, headers, form)
 
 
 def origin_of(link: str) -> str:

@@ -431,6 +431,10 @@ _MISTAKES = {
     "a secret of hmac": _Mistake(
         "secrets", "fail", ["secret sign"], ["POSTBACKS_SECRET_SIGN"], secrets={"fb-main": "x", "whsec": "z"},
     ),
+    "a key file that is cut off": _Mistake(
+        "secrets", "fail", ["secret fb-main gets no access token", "is no JSON"], ["the whole JSON"],
+        secrets={"fb-main": '{"type": "service_account", "private', "sign": "y", "whsec": "z"},
+    ),
     "a secret to sign with": _Mistake(
         "secrets", "fail", ["secret whsec", "F-7/fb"], ["POSTBACKS_SECRET_WHSEC"],
         secrets={"fb-main": "x", "sign": "y"},

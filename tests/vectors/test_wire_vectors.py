@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+from app.kit.secrets import Secrets
 from app.leads.events import LeadEvent, decode
 from app.leads.fold import preview_lead
 from app.messages.request import Delivery, Request
@@ -47,13 +48,17 @@ def rendered(vector: Vector) -> Request:
     )
 
 
+def _secrets(vector: Vector) -> Secrets:
+    return Secrets({f"POSTBACKS_SECRET_{name}": value for name, value in vector.secrets.items()})
+
+
 async def test_every_vector_arrives_byte_for_byte() -> None:
     assert len(_VECTORS) > 100
     wrong: dict[str, object] = {}
     async with Stand([vector.url for vector in _VECTORS]) as stand:
         for vector in _VECTORS:
-            secret, request = vector.secrets.get, rendered(vector)
-            async with Courier(secret, stand.open_socket, tls=stand.tls, resolver=stand.resolver) as courier:
+            secrets, request = _secrets(vector), rendered(vector)
+            async with Courier(secrets, stand.open_socket, tls=stand.tls, resolver=stand.resolver) as courier:
                 before = {id(seen) for seen in stand.received}
                 outcome = await courier.send(request)
                 arrived = [seen for seen in stand.received if id(seen) not in before]
@@ -69,7 +74,7 @@ async def test_a_wrong_byte_anywhere_is_seen() -> None:
     async with Stand([vector.url]) as stand:
         request = rendered(vector)
         async with Courier(
-            vector.secrets.get, stand.open_socket, tls=stand.tls, resolver=stand.resolver
+            _secrets(vector), stand.open_socket, tls=stand.tls, resolver=stand.resolver
         ) as courier:
             await courier.send(request)
         [arrived] = stand.received
