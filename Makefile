@@ -7,7 +7,7 @@ RUN := .venv/bin/
 AXE := 4.14.1
 SUDO := $(shell test "$$(id -u)" = 0 || command -v sudo)
 
-.PHONY: help setup setup-browser setup-examples demo lint test test-all drill bench clean
+.PHONY: help setup setup-browser setup-examples demo lint test test-browser test-all drill bench docs clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -31,8 +31,9 @@ lint: setup ## ruff, mypy --strict, import direction
 test: setup ## unit, vectors, properties, embedded engines (under 5 minutes)
 	$(RUN)pytest -q -m "not kafka and not slow and not browser"
 
-setup-browser: setup ## chromium from Debian and axe-core from npm, for the browser tests
-	@command -v chromium >/dev/null || { $(SUDO) apt-get update -qq && $(SUDO) apt-get install -y -qq chromium; }
+setup-browser: setup ## chromium and curl from Debian, axe-core from npm, for the pages' tests
+	@{ command -v chromium && command -v curl; } >/dev/null || \
+		{ $(SUDO) apt-get update -qq && $(SUDO) apt-get install -y -qq chromium curl; }
 	@test -f .cache/axe/package/axe.min.js || { mkdir -p .cache/axe && cd .cache/axe && \
 		npm pack -s axe-core@$(AXE) >/dev/null && tar xzf axe-core-$(AXE).tgz; }
 
@@ -41,6 +42,9 @@ setup-examples: ## the producers in examples: npm ci, go build, PHP from Debian
 	@mkdir -p .cache/examples && cd examples/go && go build -o ../../.cache/examples/produce-go .
 	@php -r 'exit(extension_loaded("curl") ? 0 : 1);' 2>/dev/null || \
 		{ $(SUDO) apt-get update -qq && $(SUDO) apt-get install -y -qq php-cli php-curl >/dev/null; }
+
+test-browser: setup-browser ## the pages in a browser; POSTBACKS_SCREENSHOTS=1 writes docs/screenshots
+	$(RUN)pytest -q -m browser
 
 test-all: setup setup-browser setup-examples ## everything, Apache Kafka included (under 20 minutes)
 	$(RUN)pytest -q -n 4 --dist loadfile -m "not drill and not alone and not browser"
@@ -52,6 +56,9 @@ drill: setup ## the fault drills whole, with their figures; one by name: make dr
 
 bench: setup ## costs beside the peer's (needs Java, Maven, Go); one by name: make bench NAME=full
 	$(RUN)python -m tests.bench $(NAME)
+
+docs: setup ## write docs/reference from the code
+	$(RUN)python -m tests.reference
 
 clean: ## remove what the targets made
 	rm -rf .venv .uv .postbacks .pytest_cache .mypy_cache .ruff_cache .hypothesis

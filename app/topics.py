@@ -6,11 +6,18 @@
 | flow-configs | flow id | flow config (`flows.config`); null deletes |
 | postback-states | flow id and postback id, a JSON array | active or parked (`messages.state`) |
 | postback-requests | lead id | envelope of rendered requests (`messages.request`) |
-| postback-retries.<delay> | lead id | the same, with the attempts so far |
+| postback-retries.<delay> | lead id | the same as in postback-requests, with the attempts so far |
 | postback-parked | request id | one rendered request; null when it was released or discarded |
 | postback-log | lead id | envelope of log records (`messages.record`) |
 | lead-events-rejected | as it came | the bytes as they came; the reason in headers |
 | postback-log-rejected | as it came | the bytes as they came; the reason in headers |
+
+And two that restore the tables of workers, under their Faust app's name:
+
+| topic | key | value |
+| --- | --- | --- |
+| <prefix>-join-leads-changelog | lead id | the lead as it is now; null when it expired |
+| <prefix>-outbound-newest_delivered-changelog | lead id and postback | the newest delivered `lead_seq` |
 """
 
 from __future__ import annotations

@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 
 import typer
 
+from app.cli.about_settings import TOLD
 from app.cli.ending import fail
 from app.kit.reader import PREFIX
 from app.settings import names
@@ -38,7 +39,9 @@ def parameters() -> list[inspect.Parameter]:
             name.lower(),
             inspect.Parameter.KEYWORD_ONLY,
             default=None,
-            annotation=Annotated[str | None, typer.Option(flag, hidden=_is_hidden(flag), help=PREFIX + name)],
+            annotation=Annotated[
+                str | None, typer.Option(flag, hidden=_is_hidden(flag), help=TOLD.get(name, PREFIX + name))
+            ],
         )
         for flag, name in FLAGS.items()
     ]

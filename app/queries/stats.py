@@ -55,7 +55,7 @@ async def stats(
     result = await client.query(
         sql, parameters={**where.parameters, "limit": limit}, settings=settings_of(max_execution_s)
     )
-    return [_counted(tuple(by), row) for row in result.result_rows]
+    return [counted(tuple(by), row) for row in result.result_rows]
 
 
 def _table(by: Sequence[str], filters: Filters) -> str:
@@ -63,7 +63,8 @@ def _table(by: Sequence[str], filters: Filters) -> str:
     return "postback_stats" if filters.tags or set(by) & set(TAGS) else "postback_totals"
 
 
-def _counted(by: tuple[str, ...], row: Sequence[Any]) -> Counted:
+def counted(by: tuple[str, ...], row: Sequence[Any]) -> Counted:
+    """One row of an answer: the values of what is grouped by, the counts, the levels of both latencies."""
     group, *counts, durations, queued = row
     quantiles = [None if math.isnan(value) else value for value in (*durations, *queued)]
     return Counted(dict(zip(by, group, strict=True)), *counts, *quantiles)

@@ -21,7 +21,7 @@ from app.stream.whole import WholeTable
 from app.web.inbound import Inbound
 from app.web.limiter import Limiter
 from app.web.running import Running
-from app.web.who import NOBODY, Asker, Tokens
+from app.web.who import NOBODY, Asker, Ended, Tokens
 
 _PATIENCE_S = 10.0
 _LOOK_S = 0.02
@@ -77,6 +77,7 @@ class Web:
     inbound: Inbound = field(default_factory=Inbound)
     now_ms: Callable[[], int] = now_ms
     limiter: Limiter = field(default_factory=Limiter)
+    ended: Ended = field(default_factory=Ended)
 
     def __post_init__(self) -> None:
         topics = self.settings.topics

@@ -20,7 +20,7 @@ from app.log.writer import ClickHouseFault
 from app.web.context import ASKER, WEB, Web
 from app.web.origin import is_foreign, is_loopback_name
 from app.web.problem import Problem, answer_to
-from app.web.who import Asker, Role, Tokens, asker_of, is_csrf_token
+from app.web.who import NOBODY, Asker, Role, Tokens, asker_of, is_csrf_token
 
 TOKENS: web.AppKey[Tokens] = web.AppKey("tokens", Tokens)
 COOKIE = "postbacks_session"
@@ -131,7 +131,8 @@ def _asker(request: web.Request, tokens: Tokens) -> Asker:
     web_role: Web | None = request.app.get(WEB)
     now_s = web_role.now_ms() / 1000 if web_role is not None else 0
     cookie = request.cookies.get(COOKIE) if web_role is not None else None
-    return asker_of(request.headers.get("Authorization"), cookie, tokens, now_s)
+    asker = asker_of(request.headers.get("Authorization"), cookie, tokens, now_s)
+    return NOBODY if web_role is not None and asker in web_role.ended else asker
 
 
 def _refuse(request: web.Request, asker: Asker, needed: Role) -> None:

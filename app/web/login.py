@@ -1,4 +1,4 @@
-"""Log in by pasting a token, log out. A session is a cookie that no script reads; nothing of it is kept."""
+"""Log in by pasting a token, log out. A session is a cookie that no script reads; nothing of it is stored."""
 
 from __future__ import annotations
 
@@ -51,7 +51,9 @@ async def login(request: web.Request) -> web.Response:
 
 @for_role("viewer")
 async def logout(request: web.Request) -> web.Response:
-    """Forget the session."""
+    """End the session: its cookie, and a copy of it, are nobody's here from now on."""
+    web_role = web_of(request)
+    web_role.ended.end(asker_in(request), web_role.now_ms() / 1000)
     response = web.Response(status=303, headers={"Location": "/login"})
     response.del_cookie(COOKIE, path="/")
     return response

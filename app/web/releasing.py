@@ -27,8 +27,8 @@ from app.web.context import Web
 from app.web.running import Running
 from app.web.texts import say
 
-PATIENT_S = 60.0
-"""How long ClickHouse may work on one question of a long run that nobody waits for at a page."""
+RERENDER_S = 60.0
+"""How long ClickHouse may work on one question of a rendering anew, wherever it was asked for."""
 _CHUNK = 500
 
 
@@ -78,7 +78,7 @@ async def look(web: Web, flow_id: str, postback_id: str, *, rerender: bool) -> S
     """What a postback keeps now. Raises `KafkaError`, `ClickHouseError`."""
     async with ParkedPostback(web.settings, flow_id, postback_id) as parked:
         kept = release_order(parked.shelf.kept.values())
-        anew = await rendered_anew(web, kept, max_execution_s=PATIENT_S) if rerender else None
+        anew = await rendered_anew(web, kept) if rerender else None
         return Shelved(
             parked.state.state if parked.state else None,
             len(kept),
@@ -94,9 +94,9 @@ def overdue_in(web: Web, kept: Sequence[Kept]) -> int:
     return sum(overdue(one.request, web.now_ms()) is not None for one in kept)
 
 
-async def rendered_anew(web: Web, kept: Sequence[Kept], *, max_execution_s: float) -> Rerender:
+async def rendered_anew(web: Web, kept: Sequence[Kept]) -> Rerender:
     """What rendering these anew would change. Raises `ClickHouseFault`, `ClickHouseError`."""
-    rewrite = await rerender_for(web, max_execution_s=max_execution_s)
+    rewrite = await rerender_for(web)
     for at in range(0, len(kept), _CHUNK):
         await rewrite(kept[at : at + _CHUNK])
     return rewrite
@@ -108,21 +108,21 @@ def release_of(web: Web, flow_id: str, postback_id: str) -> Running | None:
 
 
 def start_release(
-    web: Web, flow_id: str, postback_id: str, *, rate_per_s: float, by: str, rerender_s: float | None
+    web: Web, flow_id: str, postback_id: str, *, rate_per_s: float, by: str, rerender: bool
 ) -> None:
     """Begin to let go what is kept, oldest first; when nothing is left the postback is active.
 
-    It goes on after this returns, and `release_of` says how far it is; nothing happens while one runs. With
-    `rerender_s`, which ClickHouse may take for each question, requests are rendered anew.
+    It goes on after this returns, and `release_of` says how far it is; nothing happens while one runs here.
+    One that runs in another worker is not seen: both let go the same, and OUTBOUND sends each once.
     """
     running = release_of(web, flow_id, postback_id)
     if running is None or running.is_over:
         begun = web.releases[key_of(flow_id, postback_id)] = Running(0, rate_per_s)
-        web.go_on_with(_release(web, flow_id, postback_id, begun, by, rerender_s))
+        web.go_on_with(_release(web, flow_id, postback_id, begun, by, rerender))
 
 
 async def _release(
-    web: Web, flow_id: str, postback_id: str, running: Running, by: str, rerender_s: float | None
+    web: Web, flow_id: str, postback_id: str, running: Running, by: str, rerender: bool
 ) -> None:
     """Run a release to its end; what ends it is told where it is looked at, and in the log."""
 
@@ -132,8 +132,8 @@ async def _release(
     half_way = "a release ended half-way: start it again"
     try:
         rewrite: Rewrite = _as_kept
-        if rerender_s is not None:
-            rewrite = await rerender_for(web, max_execution_s=rerender_s)
+        if rerender:
+            rewrite = await rerender_for(web)
         async with ParkedPostback(web.settings, flow_id, postback_id) as parked:
             running.total = len(parked.shelf.kept)
             run = Release(parked, rate_per_s=running.rate_per_s, by=by, rewrite=rewrite, tell=tell)
@@ -169,7 +169,7 @@ def need_postback(web: Web, flow_id: str, postback_id: str) -> None:
         raise NoPostback(flow_id, postback_id, known)
 
 
-async def rerender_for(web: Web, *, max_execution_s: float) -> Rerender:
+async def rerender_for(web: Web) -> Rerender:
     """Renders requests by the flows as they are now. Raises `ClickHouseFault`."""
     flows = {}
     for key, stored in web.flows.items():
@@ -178,7 +178,7 @@ async def rerender_for(web: Web, *, max_execution_s: float) -> Rerender:
         except FlowFault:
             continue  # a broken flow renders nothing; its requests are named
     client = await web.clickhouse()
-    return Rerender(web.settings, flows, web.secrets, client, max_execution_s=max_execution_s)
+    return Rerender(web.settings, flows, web.secrets, client, max_execution_s=RERENDER_S)
 
 
 async def _as_kept(kept: Sequence[Kept]) -> list[Request | None]:

@@ -4,8 +4,9 @@
 (`Authorization: Bearer …`); a person pastes it once into the login page and has a session cookie from then
 on. Where the server listens on loopback alone and has no token, whoever asks is an editor: that is `dev`.
 
-A session is `role.expires.id.signature`: nothing of it is kept here, each worker can check it, and it ends
-with its token, which its key is derived from.
+A session is `role.expires.id.signature`: nothing of it is stored, each worker can check it, and it ends with
+its token, which its key is derived from, or after half a day. A logout ends it at once in the worker that was
+asked (`Ended`); another one, which was not told, would take a copied cookie until it expires.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from typing import Literal
 
 Role = Literal["nobody", "viewer", "editor"]
 _RANK: dict[Role, int] = {"nobody": 0, "viewer": 1, "editor": 2}
-SESSION_S = 7 * 86_400
+SESSION_S = 12 * 3_600
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,11 +42,12 @@ class Tokens:
 
 @dataclass(frozen=True, slots=True)
 class Asker:
-    """Who asks: their role, by what they are known, and their session's id ("" without one)."""
+    """Who asks: their role, by what they are known, their session's id ("" without one) and its end."""
 
     role: Role = "nobody"
     by: Literal["nothing", "bearer", "session", "loopback"] = "nothing"
     session: str = ""
+    expires_s: float = 0.0
 
     def may(self, needed: Role) -> bool:
         """Whether the role is enough."""
@@ -53,6 +55,21 @@ class Asker:
 
 
 NOBODY = Asker()
+
+
+@dataclass
+class Ended:
+    """The sessions that were logged out here and have not expired yet: as many as there were logouts."""
+
+    _until_s: dict[str, float] = field(default_factory=dict)
+
+    def end(self, asker: Asker, now_s: float) -> None:
+        """This session is over."""
+        self._until_s = {one: until_s for one, until_s in self._until_s.items() if until_s > now_s}
+        self._until_s[asker.session] = asker.expires_s
+
+    def __contains__(self, asker: Asker) -> bool:
+        return asker.by == "session" and asker.session in self._until_s
 
 
 def asker_of(authorization: str | None, cookie: str | None, tokens: Tokens, now_s: float) -> Asker:
@@ -95,7 +112,7 @@ def _of_session(cookie: str, tokens: Tokens, now_s: float) -> Asker:
     key = tokens.key_of(role)
     if key is None or not _same(signature, _mac(key, told).hex()) or float(expires) <= now_s:
         return NOBODY
-    return Asker("editor" if role == "editor" else "viewer", "session", session_id)
+    return Asker("editor" if role == "editor" else "viewer", "session", session_id, float(expires))
 
 
 def _same(given: str, wanted: str) -> bool:

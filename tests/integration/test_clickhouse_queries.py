@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 from collections.abc import AsyncIterator
+from dataclasses import fields
 from typing import Any
 
 import msgspec
@@ -21,7 +22,8 @@ from app.messages.record import Address, LogRecord
 from app.messages.request import Tags
 from app.queries.filters import FilterFault, Filters
 from app.queries.log import list_rows, rows_of_lead, show_request, show_row
-from app.queries.rows import Listed
+from app.queries.overview import hosts, steps
+from app.queries.rows import Counted, Listed
 from app.queries.stats import GROUPS, refresh, stats
 from tests.clickhouse import Database
 from tests.log_batches import log_batch
@@ -348,3 +350,32 @@ def test_a_clickhouse_that_is_away_or_empty_is_named_with_what_to_do(url: str) -
     empty = run("logs_app", url.rsplit("/", 1)[0] + "/default", "list")
     assert empty.returncode == 1
     assert "postbacks migrate" in empty.stderr
+
+
+def _counts(counted: Counted) -> list[int]:
+    return [value for value in (getattr(counted, one.name) for one in fields(counted)) if type(value) is int]
+
+
+async def test_the_overview_counts_what_the_statistics_count(client: Any) -> None:
+    total, worst = await hosts(client, NOON_MS)
+    [wanted] = await stats(client, [], Filters(since_ms=NOON_MS))
+    assert total is not None
+    assert _counts(total) == _counts(wanted)
+    assert total.duration_p95_ms == pytest.approx(wanted.duration_p95_ms, abs=1.5)
+    by_host = {one.group["host"]: one for one in await stats(client, ["host"], Filters(since_ms=NOON_MS))}
+    by_host.pop("")  # what was not sent
+    assert {one.group["host"]: _counts(one) for one in worst} == {
+        name: _counts(one) for name, one in by_host.items()
+    }
+    lacking = [one.sends - one.delivered for one in worst]
+    assert lacking == sorted(lacking, reverse=True)
+    for step_s, by in ((3_600, "hour"), (86_400, "day")):
+        told = await steps(client, NOON_MS, step_s)
+        counted = await stats(client, [by], Filters(since_ms=NOON_MS))
+        assert [one.delivered for one in sorted(told.steps, reverse=True)] == [
+            one.delivered for one in counted
+        ]
+        assert all(one.at_s % step_s == 0 for one in told.steps)
+        assert told.only_failures == {}
+    nothing = await hosts(client, NOON_MS + 365 * 24 * HOUR_MS)
+    assert nothing == (None, [])

@@ -169,6 +169,8 @@ async def test_a_person_logs_in_and_writes_with_the_token_of_their_own_session(c
     async with client.post("/logout", headers={**viewer, "X-CSRF-Token": csrf}, allow_redirects=False) as out:
         assert (out.status, out.headers["Location"]) == (303, "/login")
         assert 'postbacks_session=""' in out.headers["Set-Cookie"]
+    assert await _status(await client.get("/api/thing", headers=viewer)) == 401  # a copy of the cookie
+    assert await _status(await client.get("/api/thing", headers=cookie)) == 200
 
 
 @pytest.mark.parametrize(

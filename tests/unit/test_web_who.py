@@ -8,7 +8,17 @@ from hypothesis import strategies as st
 
 from app.web.limiter import IN_TOTAL, PER_ADDRESS, WINDOW_S, Limiter, whose_of
 from app.web.origin import is_foreign, is_loopback, is_loopback_name
-from app.web.who import NOBODY, SESSION_S, Asker, Tokens, asker_of, csrf_token, is_csrf_token, new_session
+from app.web.who import (
+    NOBODY,
+    SESSION_S,
+    Asker,
+    Ended,
+    Tokens,
+    asker_of,
+    csrf_token,
+    is_csrf_token,
+    new_session,
+)
 
 EDIT, VIEW = "the-token-that-edits", "view"
 TOKENS = Tokens(EDIT, VIEW)
@@ -51,7 +61,7 @@ def test_a_session_of_which_one_character_was_changed_is_nobodys(at: int, char: 
 
 
 def test_a_session_is_its_own_role_until_it_ends_and_ends_with_its_token() -> None:
-    assert asker_of(None, COOKIE, TOKENS, NOW_S) == Asker("viewer", "session", "5e551071")
+    assert asker_of(None, COOKIE, TOKENS, NOW_S) == Asker("viewer", "session", "5e551071", NOW_S + SESSION_S)
     assert asker_of(None, COOKIE, TOKENS, NOW_S + SESSION_S - 1).role == "viewer"
     assert asker_of(None, COOKIE, TOKENS, NOW_S + SESSION_S) == NOBODY
     assert asker_of(None, COOKIE, Tokens(EDIT, "another"), NOW_S) == NOBODY
@@ -145,3 +155,15 @@ def test_never_more_than_a_hundred_tries_are_let_through_in_any_ten_minutes(
 def test_a_network_of_ipv6_is_one_person() -> None:
     assert whose_of("2001:db8:1:2::1") == whose_of("2001:db8:1:2:ffff::9") != whose_of("2001:db8:1:3::1")
     assert whose_of("a/path") == "a/path"
+
+
+def test_an_ended_session_is_remembered_until_it_would_have_expired_and_no_other_is_taken_for_it() -> None:
+    ended = Ended()
+    mine, other = (asker_of(None, new_session("viewer", TOKENS, NOW_S, one), TOKENS, NOW_S) for one in "ab")
+    assert mine not in ended
+    ended.end(mine, NOW_S)
+    assert mine in ended
+    assert other not in ended
+    assert Asker("viewer", "bearer", "a") not in ended
+    ended.end(other, NOW_S + SESSION_S)
+    assert mine not in ended  # its cookie is refused for its age now

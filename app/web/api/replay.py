@@ -16,7 +16,7 @@ from app.queries.filters import FilterFault, Filters
 from app.web.api.call import Answer, Call, refused
 from app.web.asked import Asked, filters_of
 from app.web.problem import Problem
-from app.web.releasing import PATIENT_S, rerender_for
+from app.web.releasing import rerender_for
 
 MOST = 1_000
 RATE_PER_S = 50
@@ -75,7 +75,7 @@ async def replay(call: Call[None, ReplayAsked]) -> Answer[Replayed]:
                 "", f"{len(chosen)} requests, over the limit of {MOST}: narrow it, or postbacks replay"
             )
         replays = await stack.enter_async_context(Replays(web.settings))
-        rewrite = await rerender_for(web, max_execution_s=PATIENT_S) if asked.rerender else None
+        rewrite = await rerender_for(web) if asked.rerender else None
         looked = await look(chosen, replays, rewrite, web.now_ms())
         told = Replayed(len(chosen), looked.sendable, looked.overdue, 0, dict(looked.faults))
         if rewrite is not None:

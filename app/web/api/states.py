@@ -8,7 +8,7 @@ from msgspec import Meta, Struct
 
 from app.web.api.call import Answer, Call
 from app.web.problem import Problem
-from app.web.releasing import PATIENT_S, NoPostback, look, park, release_of, start_release
+from app.web.releasing import NoPostback, look, park, release_of, start_release
 
 
 class StateAsked(Struct, kw_only=True, forbid_unknown_fields=True):
@@ -83,9 +83,13 @@ async def set_state(call: Call[None, StateAsked]) -> Answer[StateNow]:
         setattr(now, name, getattr(shelved, name))
     now.staying = [Stays(*fault) for fault in shelved.staying]
     if asked.confirm and (now.state == "parked" or now.kept):
-        rerender_s = PATIENT_S if asked.rerender else None
         start_release(
-            web, asked.flow_id, asked.postback_id, rate_per_s=asked.rate_per_s, by=by, rerender_s=rerender_s
+            web,
+            asked.flow_id,
+            asked.postback_id,
+            rate_per_s=asked.rate_per_s,
+            by=by,
+            rerender=asked.rerender,
         )
     running = release_of(web, asked.flow_id, asked.postback_id)
     now.releasing = running is not None and not running.is_over

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -11,10 +11,7 @@ from typing import Any
 from aiohttp import web
 
 from app.outbound.parking import parked_in
-from app.queries.filters import Filters
-from app.queries.overview import dark_hosts, is_empty, minutes, parked_counts
-from app.queries.rows import Counted
-from app.queries.stats import stats
+from app.queries.overview import Step, dark_hosts, hosts, is_empty, minutes, parked_counts, steps
 from app.web.context import Web, web_of
 from app.web.lag import Lags
 from app.web.numbers import day, ms, time_of_day
@@ -26,7 +23,7 @@ from app.web.texts import say
 
 LAGS: web.AppKey[Lags] = web.AppKey("lags", Lags)
 _DARK_MS = 10 * 60_000
-_MOST_HOSTS = 8
+_HOUR_S = 3_600
 _SHOWN = ("delivered", "retrying", "failed", "skipped")
 _TILES = (*_SHOWN, "parked", "rejected", "blocked")
 
@@ -44,66 +41,68 @@ _SPANS = {
     span.name: span
     for span in (
         Span("1h", 3_600_000, 60),
-        Span("24h", 86_400_000, 3_600),
-        Span("7d", 7 * 86_400_000, 3_600),
+        Span("24h", 86_400_000, _HOUR_S),
+        Span("7d", 7 * 86_400_000, _HOUR_S),
         Span("30d", 30 * 86_400_000, 86_400),
     )
 }
-_FORMATS = {3_600: "%Y-%m-%dT%H:%M:%SZ", 86_400: "%Y-%m-%d"}
 
 
 async def overview(request: web.Request) -> web.Response:
-    """The overview of a span of time; of the last hour unless the address says otherwise."""
+    """The overview of a span of time; of the last day unless the address says otherwise."""
     web_role = web_of(request)
     client, now_ms = await web_role.clickhouse(), web_role.now_ms()
-    if await is_empty(client):
-        return page(request, "begin.html", lag=await request.app[LAGS](), log_link=LOG)
     span = _SPANS.get(request.query.get("span", "24h"))
     if span is None:
         raise Problem(404, say("overview.no_span", spans=", ".join(_SPANS)))
-    since = Filters(since_ms=now_ms - span.length_ms)
-    counts = (stats(client, by, since) for by in ([], ["host"], ["flow"]))
-    (total, hosts, flows), chart, dark, parked, lag = await asyncio.gather(
-        asyncio.gather(*counts),
-        _chart(client, span, now_ms),
+    since_ms = now_ms - span.length_ms
+    (nothing, all_of, counts, by_minute), dark, parked, lag = await asyncio.gather(
+        asyncio.gather(
+            is_empty(client),
+            hosts(client, since_ms),
+            steps(client, since_ms, max(span.step_s, _HOUR_S)),
+            _minutes(client, span, since_ms),
+        ),
         _dark(client, now_ms),
         _parked(client, web_role),
         request.app[LAGS](),
     )
+    if nothing:
+        return page(request, "begin.html", lag=lag, log_link=LOG)
     return page(
         request,
         "overview.html",
         spans=[(say(f"overview.span.{name}"), address("/", span=name), name == span.name) for name in _SPANS],
-        chart=chart,
+        chart=_chart(by_minute or counts.steps, span, now_ms),
         columns=_SHOWN,
-        tiles=[(name, _sum(total, name), _log(span, outcome=name)) for name in _TILES],
-        latency=total[0] if total else None,
-        hosts=[(host.group["host"], host, _log(span, host=host.group["host"])) for host in _worst(hosts)],
+        tiles=[(name, getattr(all_of.total, name, 0), _log(span, outcome=name)) for name in _TILES],
+        latency=all_of.total,
+        hosts=[(one.group["host"], one, _log(span, host=one.group["host"])) for one in all_of.worst],
         lag=lag,
         needs=[
             *dark,
             *parked,
-            *_only_failures(flows, span),
-            *_rejected(_sum(total, "rejected"), span),
+            *_only_failures(counts.only_failures, span),
+            *_rejected(getattr(all_of.total, "rejected", 0), span),
         ],
     )
-
-
-def _sum(counted: Sequence[Counted], name: str) -> int:
-    return sum(getattr(one, name) for one in counted)
 
 
 def _log(span: Span, **asked: str) -> str:
     return address(LOG, (), **asked, since=span.name)
 
 
-async def _chart(client: Any, span: Span, now_ms: int) -> dict[str, Any]:
+async def _minutes(client: Any, span: Span, since_ms: int) -> list[Step]:
+    """The steps of a span whose steps are shorter than the hours of the statistics."""
+    return await minutes(client, since_ms) if span.step_s < _HOUR_S else []
+
+
+def _chart(found: Sequence[Step], span: Span, now_ms: int) -> dict[str, Any]:
     """The counts of each step, from the first to this one; a step in which nothing happened is zeros."""
-    found = await _steps(client, span, now_ms)
     last_s = now_ms // 1000 // span.step_s * span.step_s
     times = list(range(last_s - span.length_ms // 1000 + span.step_s, last_s + 1, span.step_s))
-    nothing = (0,) * len(_SHOWN)
-    rows = [found.get(at, nothing) for at in times]
+    counts = {one.at_s: one[1:] for one in found}
+    rows = [counts.get(at, (0,) * len(_SHOWN)) for at in times]
     labels = [datetime.fromtimestamp(at, UTC) for at in times]
     return {
         "data": [times, *([row[at] for row in rows] for at in range(len(_SHOWN)))],
@@ -115,33 +114,6 @@ async def _chart(client: Any, span: Span, now_ms: int) -> dict[str, Any]:
             if any(row)
         ],
     }
-
-
-async def _steps(client: Any, span: Span, now_ms: int) -> dict[int, tuple[int, ...]]:
-    since_ms = now_ms - span.length_ms
-    if span.step_s == 60:
-        found = await minutes(client, since_ms)
-        return {
-            int(one.at.timestamp()): (one.delivered, one.retrying, one.failed, one.skipped) for one in found
-        }
-    by = "day" if span.step_s == 86_400 else "hour"
-    counted = await stats(client, [by], Filters(since_ms=since_ms))
-    return {
-        _unix_s(one.group[by], _FORMATS[span.step_s]): tuple(getattr(one, name) for name in _SHOWN)
-        for one in counted
-    }
-
-
-def _unix_s(text: str, written: str) -> int:
-    return int(datetime.strptime(text, written).replace(tzinfo=UTC).timestamp())
-
-
-def _worst(hosts: Sequence[Counted]) -> list[Counted]:
-    """Those with the most sends that were not delivered, then those that take long."""
-    sent = [host for host in hosts if host.sends and host.group["host"]]
-    return sorted(sent, key=lambda host: (host.delivered - host.sends, -(host.duration_p95_ms or 0)))[
-        :_MOST_HOSTS
-    ]
 
 
 async def _dark(client: Any, now_ms: int) -> list[dict[str, str]]:
@@ -176,15 +148,14 @@ async def _parked(client: Any, web_role: Web) -> list[dict[str, str]]:
     return found
 
 
-def _only_failures(flows: Sequence[Counted], span: Span) -> list[dict[str, str]]:
+def _only_failures(flows: Mapping[str, int], span: Span) -> list[dict[str, str]]:
     return [
         {
             "tone": "failed",
-            "text": say("overview.need.flow", flow=one.group["flow"], failed=one.failed),
-            "link": _log(span, flow=one.group["flow"], outcome="failed"),
+            "text": say("overview.need.flow", flow=flow, failed=failed),
+            "link": _log(span, flow=flow, outcome="failed"),
         }
-        for one in flows
-        if one.failed and not one.delivered and one.group["flow"]
+        for flow, failed in flows.items()
     ]
 
 

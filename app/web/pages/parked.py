@@ -16,7 +16,7 @@ from app.outbound.kept import Kept, release_order
 from app.outbound.release import ParkedPostback
 from app.outbound.release import discard as discard_kept
 from app.web import releasing
-from app.web.context import MAX_EXECUTION_S, Web, asker_in, web_of
+from app.web.context import Web, asker_in, web_of
 from app.web.flows.difference import Line
 from app.web.pages.links import LOG, flow_link, parked_link
 from app.web.problem import Problem
@@ -59,10 +59,9 @@ async def park(request: web.Request) -> web.Response:
 async def release(request: web.Request) -> web.Response:
     """Begin to let go what is kept; where one runs already, only show it."""
     form = await request.post()
-    rerender_s = MAX_EXECUTION_S if form.get("rerender") == "yes" else None
-    rate_per_s = _rate(str(form.get("rate", "")))
+    rate_per_s, rerender = _rate(str(form.get("rate", ""))), form.get("rerender") == "yes"
     start_release(
-        web_of(request), *_names(request), rate_per_s=rate_per_s, by=_who(request), rerender_s=rerender_s
+        web_of(request), *_names(request), rate_per_s=rate_per_s, by=_who(request), rerender=rerender
     )
     raise web.HTTPSeeOther(_link(request))
 
@@ -173,7 +172,7 @@ def _moment(unix_ms: int) -> datetime:
 async def _preview(web_role: Web, kept: list[Kept]) -> dict[str, Any]:
     """What rendering anew would change in the oldest that are kept."""
     looked = kept[:_MOST_PREVIEWED]
-    anew = await rendered_anew(web_role, looked, max_execution_s=MAX_EXECUTION_S)
+    anew = await rendered_anew(web_role, looked)
     return {
         "looked": len(looked),
         "differing": anew.differing,
