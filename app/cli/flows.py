@@ -13,9 +13,11 @@ import typer
 
 from app.cli.ending import fail, patience, producing, run_async, settings_told
 from app.cli.printing import JsonOption, print_json
+from app.cli.sample import read_sample, warnings_for
 from app.cli.tables import Column, print_table
 from app.flows.config import FlowFault, parse, parse_record
 from app.flows.lint import lint
+from app.kit.clock import now_ms
 from app.kit.reader import Reader
 from app.kit.secrets import Secrets
 from app.messages.state import PostbackState, postback_of
@@ -64,13 +66,23 @@ def apply(files: Files, as_json: JsonOption = False) -> None:
 
 
 @flows_app.command("lint")
-def lint_files(files: Files, as_json: JsonOption = False) -> None:
+def lint_files(
+    files: Files,
+    lead: Annotated[
+        str | None, typer.Option(metavar="ID", help="Look at what a lead of ClickHouse fills in, too.")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
     """Say what is wrong or doubtful in flow files; status 2 when one would be refused.
+
+    With --lead also what is doubtful about the values that the lead has: missing, hashed or encoded already,
+    times in another unit.
 
     Example: postbacks flows lint flows/*.json
     """
     refused = False
     secrets = _secrets()
+    sample = None if lead is None else read_sample(lead)
     seen: dict[str, Path] = {}
     for path in files:
         config = _read(path)
@@ -84,6 +96,8 @@ def lint_files(files: Files, as_json: JsonOption = False) -> None:
             text = f"{flow_id} is in {other} too: dev takes neither, apply leaves the last one"
             _say(path, "warning", "flow_id", text, as_json)
         for warning in lint(config, secrets):
+            _say(path, "warning", warning.place, warning.text, as_json)
+        for warning in [] if sample is None else warnings_for(config, sample, secrets, now_ms()):
             _say(path, "warning", warning.place, warning.text, as_json)
     sys.exit(2 if refused else 0)
 

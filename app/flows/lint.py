@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from app.flows.config import parse, read_json
 from app.flows.fault import is_told, within
 from app.flows.flow import Flow, Postback
+from app.flows.lint_statuses import lint_statuses
 from app.flows.tokens import is_token_header, literal_tokens
 from app.kit.signing import SHORTEST_KEY_BYTES, BadKey, keys_of, looks_encoded
 from app.templates.lint import lint_template
@@ -84,6 +85,8 @@ def _of_flow(flow: Flow) -> Iterator[Warning]:
 def _of_postback(flow: Flow, written: _Written) -> Iterator[Warning]:
     postback, at = written.postback, written.template_place
     for text in lint_template(postback.template, postback.headers):
+        yield Warning(at, text)
+    for text in lint_statuses(postback):
         yield Warning(at, text)
     yield from _tokens(written)
     if text_of_repeat := _repeat(written):

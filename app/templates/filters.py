@@ -227,7 +227,11 @@ def _substr(written: FilterText) -> Step:
     raise _wrong(written, "a start and a length are wanted, as in substr:0,64")
 
 
-def _map(written: FilterText) -> Step:
+def read_map(written: FilterText) -> tuple[dict[str, str], str | None]:
+    """The texts of a `map` filter by the texts that they replace, and that for any other (None without `*`).
+
+    Raises `BadFilter`.
+    """
     table: dict[str, str] = {}
     otherwise: str | None = None
     for item in arguments.split(arguments.marked(_needed(written)), ","):
@@ -239,6 +243,11 @@ def _map(written: FilterText) -> Step:
             table.setdefault(arguments.text_of_marked(key), result)
         elif otherwise is None:
             otherwise = result
+    return table, otherwise
+
+
+def _map(written: FilterText) -> Step:
+    table, otherwise = read_map(written)
     return lambda value, _: table.get(text_of(value), value if otherwise is None else otherwise)
 
 

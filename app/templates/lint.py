@@ -14,6 +14,7 @@ from app.templates.fault import TemplateFault
 from app.templates.filters import filter_fault
 from app.templates.jsonscan import JsonBreak
 from app.templates.link import LinkText, read_link
+from app.templates.lint_fields import lint_fields
 from app.templates.names import is_visitors, nearest_macro
 from app.templates.pairs import Pair, read_pairs
 from app.templates.scan import Macro, Source, Unit, macro_of, scan, scan_header
@@ -31,7 +32,8 @@ def lint_template(
     `tags` are names of tags that a lead is known to have: macros of these names are not unknown. What cannot
     be compiled is warned of as far as it can be read; its fault is `compile_template`'s to tell.
     """
-    return list(dict.fromkeys(_warnings(template, headers or {}, tags)))
+    headers = headers or {}
+    return list(dict.fromkeys([*_warnings(template, headers, tags), *lint_fields(template, headers)]))
 
 
 def _warnings(template: str, headers: Mapping[str, str], tags: Collection[str]) -> Iterator[str]:

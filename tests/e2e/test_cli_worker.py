@@ -320,6 +320,20 @@ def test_leads_show_tells_the_lead_and_all_that_happened_to_it(written: Written)
     one_line(written.shell.run("leads", "show", "L-x"), 1, "'L-x'")
 
 
+def test_flows_lint_looks_at_what_a_lead_fills_in(written: Written, tmp_path: Path) -> None:
+    flow = tmp_path / "flow.json"
+    links = {
+        "new": "https://t.example/?c={click}&g={gclid}",
+        "hold": "https://t.example/?s={utm_source|sha256}",
+    }
+    flow.write_text(json.dumps({"flow_id": "F-1", "postbacks": links}))
+    assert written.shell.rows("flows", "lint", str(flow)) == []
+    (line,) = written.shell.rows("flows", "lint", "--lead", "L-1", str(flow))
+    assert (line["kind"], line["place"]) == ("warning", "postbacks.new")
+    assert line["text"].startswith("{gclid} has no value for this lead, g at 31")
+    one_line(written.shell.run("flows", "lint", "--lead", "L-x", str(flow)), 1, "'L-x'")
+
+
 def test_logs_list_pages_with_the_cursor_that_a_page_ends_with(written: Written) -> None:
     first = written.shell.run("logs", "list", "--limit", "4")
     assert first.returncode == 0

@@ -13,6 +13,7 @@ from app.leads.lead import Click, Lead
 from app.templates.facts import Facts
 from app.templates.fault import TemplateFault
 from app.templates.lint import lint_template
+from app.templates.lint_values import empty_macros, lint_values
 from app.templates.program import compile_template
 from app.templates.text import show
 
@@ -103,6 +104,8 @@ def test_any_template_is_refused_or_makes_a_sound_request(
     )
     facts = Facts(lead, now_ms=1_764_000_000_250, secret=SECRETS.get)
     lint_template(template)
+    lint_values(template, {"X-A": "{click}"}, facts)
+    empty_macros(template, {}, facts)
     try:
         program = compile_template(template, {"X-A": "{click}{t}"}, omit_empty=omit_empty)
         rendered = program.render(facts)

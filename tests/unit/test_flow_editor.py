@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 from hypothesis import given
@@ -52,6 +53,15 @@ def test_each_fault_is_told_at_its_field_and_hides_no_other_preview() -> None:
         postback |= {"on": ["new"], "template": "https://t.example/", "timeout_s": 9}  # type: ignore[operator]
     [twice] = checked(config).faults
     assert (twice.field, "postbacks[3]" in twice.text) == ("p4.id", True)
+
+
+def test_what_a_real_lead_lacks_is_doubtful_what_the_sample_lacks_is_not() -> None:
+    config = {"flow_id": "F-1", "postbacks": {"approve": "https://t.example/?g={gclid}&c={click}"}}
+    assert checked(config).warnings == []
+    real = replace(SAMPLE, is_real=True)
+    [note] = check(edited(config, {}), NO_SECRETS.get, real, NOW_MS).warnings
+    assert (note.field, note.place) == ("p0.template", "postbacks.approve.template")
+    assert note.text.startswith("{gclid} has no value for this lead, g at 21")
 
 
 def test_a_field_that_cannot_be_read_is_told_and_nothing_is_made_of_it() -> None:

@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from app.flows.config import FlowFault
+from app.flows.config import FlowFault, parse
 from app.flows.lint import lint
+from app.flows.lint_lead import lint_for_lead
+from app.presets.catalogue import presets
+from app.presets.fill import add
+from app.web.flows.sample import facts_for, sample_lead
 
+_AT_MS = 1_795_446_000_000
 LINK = "https://t.example/p?c={click}"
 
 
@@ -39,7 +46,7 @@ def test_a_token_in_a_link_belongs_into_a_secret(template: str) -> None:
     ((place, text),) = said(postback(template=template))
     assert place == "postbacks[0].template"
     assert "put it into a secret" in text
-    assert said(postback(template="https://t.example/?token={secret.t}&key={click}")) == []
+    assert said(postback(template="https://t.example/?key={click}|POST|token={secret.t}")) == []
 
 
 def test_a_token_in_a_header_belongs_into_a_secret() -> None:
@@ -146,3 +153,93 @@ def test_a_secret_that_cannot_sign_or_not_well_is_told(secrets: dict[str, str], 
 
 def test_a_good_secret_to_sign_with_has_no_warning() -> None:
     assert said(postback(sign_with="hook"), secrets={"hook": f"{_KEY} {_KEY}"}) == []
+
+
+@pytest.mark.parametrize(
+    ("on", "macro", "words"),
+    [
+        (["new", "hold", "approve"], "{status|map:new=lead,approve=sale}", "nothing for hold"),
+        (["any"], "{stage|trim|map:approve=1}", "nothing for new, hold, cancel, trash"),
+        (["approve", "goal"], "{event|map:approve=sale}", "nothing for goal"),
+        (["approve"], "{status|map:aproved=sale,*=lead}", "maps aproved, which no lead's status is"),
+        (["new"], "{status|map:wait=1,*=2}", "wait is read as new"),
+    ],
+)
+def test_a_map_that_misses_a_status_is_doubtful(on: list[str], macro: str, words: str) -> None:
+    fields = {"on": on, "template": f"https://t.example/?e={{event_id}}&s={macro}", "repeat": "always"}
+    ((place, text),) = said(postback(**fields))
+    assert place == "postbacks[0].template"
+    assert words in text
+    assert f"{macro} at 34" in text
+
+
+@pytest.mark.parametrize(
+    ("on", "macro"),
+    [
+        (["new", "approve"], "{status|map:new=lead,approve=sale}"),
+        (["any"], "{status|map:approve=sale,*=lead}"),
+        (["goal", "price"], "{status|map:approve=sale}"),
+        (["new", "hold"], "{status|substr:0,1|map:n=1,h=2}"),
+        (["new", "hold"], "{geo|map:UA=1}"),
+        (["goal:dep"], "{event|map:goal\\:dep=1}"),
+    ],
+)
+def test_a_map_that_has_them_all_is_not(on: list[str], macro: str) -> None:
+    fields = {"on": on, "template": f"https://t.example/?p={{price}}&s={macro}", "repeat": "on_change"}
+    assert said(postback(**fields)) == []
+
+
+_ROOT = Path(__file__).parents[2]
+_TOLD_OF_THE_DEMO = ("what looks like a token", "the white space at 103 is dropped")
+
+
+def _shipped() -> Iterator[tuple[str, bytes]]:
+    """The flows of the demo, the README and the presets."""
+    for file in sorted((_ROOT / "app/demo/flows").glob("*.json")):
+        yield file.stem, file.read_bytes()
+    readme = (_ROOT / "README.md").read_text()
+    for number, config in enumerate(
+        re.findall(r'^```json\n(\{"flow_id".*?)^```$', readme, re.DOTALL | re.MULTILINE)
+    ):
+        if '"postbacks"' in config:
+            yield f"readme-{number}", config.encode()
+    for preset in presets().values():
+        given = {param.name: param.example for param in preset.params}
+        yield preset.id, json.dumps(add({"flow_id": "F-7", "postbacks": []}, preset, given).config).encode()
+
+
+_SHIPPED = dict(_shipped())
+
+
+@pytest.mark.parametrize("name", _SHIPPED)
+def test_what_is_shipped_raises_no_alarm_for_a_lead_that_has_all(name: str) -> None:
+    config = _SHIPPED[name]
+    told = [
+        warning.text
+        for warning in lint(config, lambda _: "whsec_" + "A" * 44)
+        if not warning.text.startswith(_TOLD_OF_THE_DEMO)
+    ]
+    flow = parse(config)
+    sample = sample_lead(flow.flow_id, _AT_MS)
+    for postback in flow.postbacks:
+        _, facts = facts_for(sample, postback, flow, lambda _: "x", _AT_MS)
+        told += [text for text in lint_for_lead(postback, facts) if "has no value" not in text]
+    assert told == []
+
+
+def test_there_are_shipped_flows() -> None:
+    assert {"facebook", "readme-0", "telegram"} <= set(_SHIPPED)
+
+
+def test_a_lead_without_a_value_is_news_unless_the_postback_says_what_then() -> None:
+    def of(**fields: Any) -> list[str]:
+        flow = parse(json.dumps({"flow_id": "F", "postbacks": [postback(**fields)]}).encode())
+        _, facts = facts_for(sample_lead("F", _AT_MS), flow.postbacks[0], flow, lambda _: None, _AT_MS)
+        return lint_for_lead(flow.postbacks[0], facts)
+
+    link = "https://t.example/?a={gclid}&b={tag.none}&c={secret.s}"
+    assert [text.partition(" has")[0] for text in of(template=link)] == ["{gclid}", "{tag.none}"]
+    assert [text.partition(" has")[0] for text in of(template=link, require=["gclid|click"])] == [
+        "{tag.none}"
+    ]
+    assert of(template=link, omit_empty=True) == []

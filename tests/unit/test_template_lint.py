@@ -16,7 +16,14 @@ from app.templates.lint import lint_template
         "https://t.example/p?a=x y&b=[x",
         "https://t.example/p?a={_price}&b={_now}",
         "https://t.example/p|POST|a=[{id}]",
-        "https://t.example/p?a={secret.k}",
+        "https://t.example/p/{secret.k}?a=1",
+        "https://t.example/p?a={secret.k}|POST|b=1",
+        "https://t.example/p?e={email|trim|lower|sha256}&p={phone|e164:US|sha256}&hash={email|lower|sha256}",
+        "https://t.example/p?event_time={time}&timestamp_ms={now|ms}&timestamp_micros={time|ms|mul:1000}",
+        "https://t.example/p?event_time={meta.at}&at_ms={tag.at}&event_id={id}-{event}&tid={request}&x={random}",
+        "https://t.example/p?ph={phone}&email={email}&em={email}&s={event_id|sha256}&event_time={now|date:%s}",
+        "https://t.example/p?u=https%3A%2F%2Fa.example%2F%3Fc%3D{click|urlencode}&v={_price|urlencode}",
+        'https://t.example/p|JSON|{"user_data":{"em":["{email|trim|lower|sha256}"]},"fbc":"fb.1.{now}.{adid}"}',
     ],
 )
 def test_a_plain_template_raises_no_eyebrow(template: str) -> None:
@@ -51,6 +58,29 @@ def test_a_plain_template_raises_no_eyebrow(template: str) -> None:
         ("https://t.example/p|POST|d={%22a%22:{id}}", ["percent-encoded"]),
         ("https://t.example/p?u={_url}", ["{_url} at 22", "raw", "pairs", "{url}"]),
         ("https://t.example/p?u={_tag.x|lower}", ["{_tag.x|lower}", "{tag.x|lower}"]),
+        ("https://t.example/p?hashed_email={email}", ["hashed_email at 33", "{email|trim|lower|sha256}"]),
+        ('https://t.example/p|POST|d={"user_data":{"ph":["{phone}"]}}', ["d.user_data.ph[] at 48", "e164"]),
+        (
+            "https://t.example/p?email_sha256={tag.mail}",
+            ["email_sha256 at 33", "{tag.mail|trim|lower|sha256}"],
+        ),
+        ('https://business-api.tiktok.com/t|JSON|{"user":{"email":"{email}"}}', ["user.email at 57"]),
+        ("https://t.example/p?a={email|sha256}", ["as it was typed", "{email|trim|lower|sha256}"]),
+        ("https://t.example/p?a={phone|trim|sha256}", ["as it was typed", "{phone|e164:geo,US|sha256}"]),
+        ("https://t.example/p?a={email|lower|sha256|md5}", ["hash of a hash", "sha256 and md5"]),
+        ("https://t.example/p?a={meta.email_hash|sha256}", ["hash of a hash", "write {meta.email_hash}"]),
+        ("https://t.example/p?event_time={time|ms}", ["event_time at 31", "wants seconds", "write {time}"]),
+        ("https://t.example/p?timestamp_ms={now}", ["wants milliseconds", "write {now|ms}"]),
+        ("https://t.example/p?timestamp_micros={time|ms}", ["wants microseconds", "{time|ms|mul:1000}"]),
+        (
+            'https://graph.facebook.com/v26.0/1/events|JSON|{"fbc":"fb.1.{now}.{fbclid}"}',
+            ["fbc at 55", "wants milliseconds", "write {now|ms}"],
+        ),
+        ("https://t.example/p?event_id={random}", ["event_id at 29", "{random}", "write {request}"]),
+        ("https://t.example/p?txid={id}-{now}", ["txid at 25", "{now}", "write {request}"]),
+        ("https://t.example/p?transaction-id={now|ms}", ["transaction-id at 35", "write {request}"]),
+        ("https://t.example/p?a={secret.k}", ["{secret.k} at 22", "in a GET", "|POST|"]),
+        ("https://t.example/p?a={click|urlencode}", ["a at 22", "percent-encoded twice"]),
     ],
 )
 def test_the_linter_points_at(template: str, said: list[str]) -> None:
@@ -78,3 +108,9 @@ def test_what_does_not_compile_is_still_read_as_far_as_it_can_be() -> None:
 
 def test_each_place_is_said() -> None:
     assert len(lint_template("https://t.example/p?a={x}&b={ip} &c={ua} &d={x}")) == 4
+
+
+def test_a_header_for_repeats_is_looked_at_too() -> None:
+    (warning,) = lint_template("https://t.example/", {"Idempotency-Key": "{random}", "X-Trace": "{random}"})
+    assert warning.startswith("header Idempotency-Key tells the receiver what came already")
+    assert lint_template("https://t.example/", {"Idempotency-Key": "{request}"}) == []

@@ -13,21 +13,20 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from app.flows.config import parse
-from app.flows.decide import Skip, decide, request_id
+from app.flows.decide import Skip, decide
 from app.flows.fault import FlowFault
 from app.flows.flow import Flow
 from app.flows.lint import lint
+from app.flows.lint_lead import lint_for_lead
 from app.flows.written import short_id
 from app.kit.hiding import MASK
 from app.kit.signing import HEADERS as SIGNING
 from app.templates.encode import percent
-from app.templates.facts import Facts
 from app.templates.fault import TemplateFault
 from app.templates.segments import Segment, Segmented
 from app.web.flows.form import Edited
-from app.web.flows.sample import Sample, change_for
+from app.web.flows.sample import Sample, facts_for
 
-_RANDOM = "5f0c81d2a7b3e946"
 _MASKED = percent(MASK)
 _FIELDS = {"retry": ("max_attempts", "deadline_s", "waits_s")}
 _place = re.compile(r"postbacks(?:\[(\d+)\]|\.([^\[]+)(?:\[(\d+)\])?)(?:\.(.*))?")
@@ -160,20 +159,13 @@ def _look_at_one(looking: _Looking, told: Any, place: str, key: str) -> None:
 
 def _preview(looking: _Looking, flow: Flow, key: str, place: str) -> Preview:
     [postback], sample = flow.postbacks, looking.sample
-    event, change = change_for(sample, postback, flow.flow_id)
-    identity = request_id(change.lead.lead_id, sample.event_id, flow.flow_id, postback.id)
-    facts = Facts(
-        change.lead,
-        now_ms=looking.now_ms,
-        time_ms=change.occurred_at,
-        event=event,
-        event_id=sample.event_id,
-        postback=postback.id,
-        request=identity,
-        random=_RANDOM,
-        params=flow.params,
-        secret=looking.secret,
-    )
+    change, facts = facts_for(sample, postback, flow, looking.secret, looking.now_ms)
+    event, identity = facts.event or "", facts.request or ""
+    if sample.is_real:
+        looking.checks.notes += [
+            _note("warning", key, place, "postbacks[0].template", text)
+            for text in lint_for_lead(postback, facts)
+        ]
     try:
         request = _plain_secrets(postback.program.segments(facts))
     except TemplateFault as fault:

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import msgspec
 from msgspec import structs
 
-from app.flows.flow import Postback
+from app.flows.decide import request_id
+from app.flows.flow import Flow, Postback
 from app.leads.events import LeadEvent, decode
 from app.leads.fold import Change, preview_lead
 from app.leads.lead import Lead
 from app.leads.malformed import STATUSES
+from app.queries.story import Story
+from app.queries.timeline import current
+from app.templates.facts import Facts
 
+_RANDOM = "5f0c81d2a7b3e946"
 _GOAL = "deposit"
 _EVENT = {
     "event_id": "01JD3WSAMPLE", "lead_id": "L-1001", "status": "new", "price": 12.5, "currency": "usd",
@@ -48,6 +54,34 @@ def sample_lead(flow_id: str, now_ms: int) -> Sample:
     assert isinstance(event, LeadEvent)
     lead = structs.replace(preview_lead(event), flow_id=flow_id, status_at=now_ms, touched_at=now_ms)
     return Sample(lead, event.event_id, now_ms)
+
+
+def sample_of(story: Story) -> Sample | None:
+    """A lead of the log by its story; None when its events make none."""
+    if (lead := current(story)) is None:
+        return None
+    last = next(one for one in reversed(story.events) if one.result == "folded")
+    at_ms = round((last.occurred_at or last.recorded_at).timestamp() * 1000)
+    return Sample(lead, last.event_id, at_ms, is_real=True)
+
+
+def facts_for(
+    sample: Sample, postback: Postback, flow: Flow, secret: Callable[[str], str | None], now_ms: int
+) -> tuple[Change, Facts]:
+    """The change that `change_for` makes, and what the postback is rendered of."""
+    event, change = change_for(sample, postback, flow.flow_id)
+    return change, Facts(
+        change.lead,
+        now_ms=now_ms,
+        time_ms=change.occurred_at,
+        event=event,
+        event_id=sample.event_id,
+        postback=postback.id,
+        request=request_id(change.lead.lead_id, sample.event_id, flow.flow_id, postback.id),
+        random=_RANDOM,
+        params=flow.params,
+        secret=secret,
+    )
 
 
 def change_for(sample: Sample, postback: Postback, flow_id: str) -> tuple[str, Change]:

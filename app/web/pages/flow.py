@@ -19,7 +19,6 @@ from app.queries.filters import Filters
 from app.queries.leads import events_of_lead
 from app.queries.log import list_rows
 from app.queries.story import tell
-from app.queries.timeline import current
 from app.templates.fault import TemplateFault
 from app.templates.help import FILTERS, MACROS, PREFIXES
 from app.web.api.tokens import without_tokens
@@ -29,7 +28,7 @@ from app.web.flows.difference import Line, difference
 from app.web.flows.draft import NEW, Draft, Tab, opened, sent, value_of
 from app.web.flows.form import boxes_of
 from app.web.flows.merge import GONE, merged
-from app.web.flows.sample import Sample, change_for, sample_lead
+from app.web.flows.sample import Sample, change_for, sample_lead, sample_of
 from app.web.names import parked_by_flow
 from app.web.pages.flows import counts_of, waiting_of
 from app.web.pages.links import FLOWS, LOG, NEW_FLOW, flow_link, parked_link
@@ -245,12 +244,8 @@ async def _sample(request: web.Request, draft: Draft) -> tuple[Sample, str]:
     story = tell(events, late_s=settings.late_s, ttl_ms=settings.lead_ttl_ms)
     if not asker_in(request).may("editor"):
         story = Personal({draft.lead: events}).story(story)
-    lead = current(story)
-    if lead is None:
-        return standing_in, say("flow.lead_unknown", id=draft.lead)
-    last = next(one for one in reversed(story.events) if one.result == "folded")
-    at_ms = round((last.occurred_at or last.recorded_at).timestamp() * 1000)
-    return Sample(lead, last.event_id, at_ms, is_real=True), ""
+    sample = sample_of(story)
+    return (standing_in, say("flow.lead_unknown", id=draft.lead)) if sample is None else (sample, "")
 
 
 async def _latest_leads(web_role: Web, flow_id: str) -> list[str]:
