@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import ssl
 import time
+from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
 from urllib.parse import parse_qsl
@@ -102,7 +103,7 @@ class TokenServer(Receiver):
         if kind != b"application/x-www-form-urlencoded":
             return {"error": "invalid_request", "error_description": "no form"}
         if form.get("grant_type") == _JWT_BEARER:
-            return self._why_no_account(form.get("assertion", ""))
+            return why_no_account(form.get("assertion", ""), self.keys, self.url("/token"))
         if form.get("grant_type") != "refresh_token":
             return {"error": "unsupported_grant_type"}
         if (form.get("client_id"), form.get("client_secret")) != (
@@ -115,21 +116,23 @@ class TokenServer(Receiver):
             return {"error": "invalid_grant", "error_description": told}
         return None
 
-    def _why_no_account(self, assertion: str) -> dict[str, str] | None:
-        try:
-            kid = jwt.get_unverified_header(assertion)["kid"]
-            claims = jwt.decode(
-                assertion,
-                self.keys[kid],
-                algorithms=["RS256"],
-                audience=self.url("/token"),
-                issuer=EMAIL,
-                options={"require": ["exp", "iat", "iss", "aud"]},
-            )
-        except (jwt.PyJWTError, KeyError):
-            return {"error": "invalid_grant", "error_description": "Invalid JWT Signature."}
-        if claims["exp"] - claims["iat"] > 3600 or abs(claims["iat"] - time.time()) > 300:
-            return {"error": "invalid_grant", "error_description": "Invalid JWT: not short-lived"}
-        if claims.get("scope") != SCOPE:
-            return {"error": "invalid_scope"}
-        return None
+
+def why_no_account(assertion: str, keys: Mapping[str, str], audience: str) -> dict[str, str] | None:
+    """The error for a JWT of a service account; None for a good one."""
+    try:
+        kid = jwt.get_unverified_header(assertion)["kid"]
+        claims = jwt.decode(
+            assertion,
+            keys[kid],
+            algorithms=["RS256"],
+            audience=audience,
+            issuer=EMAIL,
+            options={"require": ["exp", "iat", "iss", "aud"]},
+        )
+    except (jwt.PyJWTError, KeyError):
+        return {"error": "invalid_grant", "error_description": "Invalid JWT Signature."}
+    if claims["exp"] - claims["iat"] > 3600 or abs(claims["iat"] - time.time()) > 300:
+        return {"error": "invalid_grant", "error_description": "Invalid JWT: not short-lived"}
+    if claims.get("scope") != SCOPE:
+        return {"error": "invalid_scope"}
+    return None

@@ -139,6 +139,14 @@ def _prehashed(text: str) -> str:
     return Hashed(found.lower()) if len(found) == 64 and _HEX.issuperset(found) else text
 
 
+def _gmail(text: str) -> str:
+    """An address as Google knows its own: https://developers.google.com/data-manager/api/devguides/concepts/formatting"""
+    local, _, domain = text.rpartition("@")
+    if domain.lower() not in ("gmail.com", "googlemail.com"):
+        return text
+    return f"{local.partition('+')[0].replace('.', '')}@{domain}"
+
+
 def _base64(text: str) -> str:
     return base64.b64encode(text.encode()).decode()
 
@@ -284,6 +292,7 @@ _MAKERS: dict[str, Callable[[FilterText], Step]] = {
     "append": _with_text(lambda text, x: text + x),
     "digits": _of_text(_only_digits),
     "e164": _e164,
+    "gmail": _of_text(_gmail),
     "prehashed": _of_text(_prehashed),
     "sha256": _of_text(_sha256),
     "md5": _of_text(_md5),

@@ -70,6 +70,7 @@ FILTERS = (
     Help("default:x", "x when there is no value"),
     Help("digits", "only its digits"),
     Help("e164:CC", "a phone number with its calling code, without +; CC is the country of national numbers"),
+    Help("gmail", "a gmail.com address without dots and +tag before the @, as Google hashes it"),
     Help("hmac:NAME", "HMAC-SHA-256 with the secret NAME, hex; hmac:NAME,base64"),
     Help("iso", "a time as 2026-11-23T15:00:00Z"),
     Help("json", "a JSON string with its quotes, for JSON inside text"),

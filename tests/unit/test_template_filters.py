@@ -250,7 +250,8 @@ def test_a_phone_number_gets_its_calling_code(filters: str, phone: str, geo: str
 @pytest.mark.parametrize(
     "macro",
     [
-        "{id|lower:}", "{id|sha256:x}", "{id|prehashed:x}", "{id|json:x}", "{id|iso:x}", "{id|number:2}",
+        "{id|lower:}", "{id|sha256:x}", "{id|prehashed:x}", "{id|gmail:x}", "{id|json:x}", "{id|iso:x}",
+        "{id|number:2}",
         "{id|default}", "{id|prepend}", "{id|append}", "{id|round}", "{id|mul}", "{id|map}", "{id|substr}",
         "{id|date}", "{id|hmac}", "{id|hmac:}", "{id|hmac:k,}", "{id|hmac:k,base64,x}", "{id|hmac:k,BASE64}",
         "{id|round:}", "{id|round:-1}", "{id|round:1.5}", "{id|round: 2}", "{id|round:٣}", "{id|round:2,3}",
@@ -285,6 +286,19 @@ def test_an_unknown_filter_is_refused_with_the_nearest_known_one(written: str, n
     reason = refusal(f"{{id|{written}}}")
     assert written in reason
     assert f'"{near}"' in reason
+
+
+@pytest.mark.parametrize(
+    ("value", "made"),
+    [
+        ("cloudy.sanfrancisco+shopping@gmail.com", "cloudysanfrancisco@gmail.com"),
+        ("A.b@GoogleMail.com", "Ab@GoogleMail.com"),
+        ("user.name+nyc@example.com", "user.name+nyc@example.com"),
+        ("a.b+c", "a.b+c"),
+    ],
+)
+def test_an_address_at_gmail_is_as_google_hashes_it(value: str, made: str) -> None:
+    assert text("|gmail", value) == made
 
 
 _HASH = "Ab" * 32
