@@ -27,7 +27,7 @@ _PLAIN = ("client_ip_address", "client_user_agent", "fbc", "fbp")
 
 
 class Meta:
-    """A data set and those that Meta knows. events are counted by name and id."""
+    """A data set and those that Meta knows. Events are counted by name and id."""
 
     def __init__(
         self, pixels: tuple[str, ...], known: Mapping[str, str], now: Callable[[], float] = time.time

@@ -30,7 +30,7 @@ _PLAIN = ("client_ip_address", "client_user_agent", "sc_click_id", "sc_cookie1",
 
 
 class Snap:
-    """A pixel and those that Snap knows. events are counted by id."""
+    """A pixel and those that Snap knows. Events are counted by id."""
 
     def __init__(
         self, pixels: tuple[str, ...], known: Mapping[str, str], now: Callable[[], float] = time.time

@@ -22,7 +22,7 @@ _PLAIN = ("ttclid", "ttp", "ip", "user_agent", "locale", "city", "state", "count
 
 
 class TikTok:
-    """A pixel and those that TikTok knows. events are counted by name and id."""
+    """A pixel and those that TikTok knows. Events are counted by name and id."""
 
     def __init__(
         self, pixels: tuple[str, ...], known: Mapping[str, str], now: Callable[[], float] = time.time

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import re
 import ssl
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -78,6 +78,7 @@ def ago(seconds: float) -> str:
 
 
 Vendor = Callable[[Asked], Answer]
+Then = Callable[[Installation, WorkerProcess], Awaitable[None]]
 
 
 class Row(NamedTuple):
@@ -161,11 +162,12 @@ async def exchange(
     kafka: Kafka,
     database: Database,
     folder: Path,
+    then: Then | None = None,
 ) -> list[tuple[Asked, Answer]]:
     """Send the cases' leads through one installation to the vendors, by host; check each case's rows.
 
-    `secrets` are good ones, by the names that presets have for them. Gives what was asked and answered, in
-    the order of its arrival.
+    `secrets` are good ones, by the names that presets have for them. `then` goes on with the installation
+    and its worker. Gives what was asked and answered, in the order of its arrival.
     """
     told = list(cases)
     seen: list[tuple[Asked, Answer]] = []
@@ -183,6 +185,8 @@ async def exchange(
             now = [case for case in told if case.last is wave]
             await made.send(*(event for case in now for event in case.lead_events()))
             await _rows_came(made, now, worker)
+        if then is not None:
+            await then(made, worker)
         await _no_secret_in_rows(made, values.values())
         assert await worker.stop() == 0, worker.tail()
     return seen
