@@ -16,10 +16,8 @@ from app.cli.preview import ask_of, told
 from app.cli.printing import JsonOption, print_json
 from app.flows.config import FlowFault, parse
 from app.flows.decide import Fire, Skip, decide
-from app.flows.delivery import Delivery
-from app.flows.flow import Flow, Postback
-from app.flows.postback import tokens_of
-from app.join.trial import TRIAL, trial_change, trial_request
+from app.flows.flow import Flow
+from app.join.trial import template_request, trial_change, trial_request
 from app.kit.clock import now_ms
 from app.kit.secrets import Secrets
 from app.leads.events import LeadEvent, decode
@@ -29,7 +27,6 @@ from app.messages.request import Request
 from app.settings import Settings, environment
 from app.templates.fault import TemplateFault
 from app.templates.preview import Ask, Refused, preview
-from app.templates.program import compile_template
 
 Pairs = list[str] | None
 
@@ -124,19 +121,10 @@ def _of_template(ask: Ask, settings: Settings, secrets: Secrets) -> Request:
         sys.exit(2)
     for warning in answer.warnings:
         print(f"postbacks: warning: {warning}", file=sys.stderr)
-    made = Postback(
-        TRIAL,
-        (),
-        ask.template,
-        compile_template(ask.template, ask.headers, omit_empty=ask.omit_empty),
-        Delivery(tokens=tokens_of(ask.template)),
-        headers=ask.headers,
-    )
-    flow = Flow(TRIAL, TRIAL, (made,), params=ask.params)
-    change = trial_change(_event(ask), None, now_ms())
-    return _rendered(
-        Fire(flow, made, change.status or ("goal" if change.goal else "")), change, settings, secrets
-    )
+    try:
+        return template_request(ask, _event(ask), settings, secrets, now_ms())
+    except TemplateFault as fault:
+        fail(f"it cannot be rendered: {fault.reason}", status=2)
 
 
 def _of_flow(

@@ -5,7 +5,9 @@ from __future__ import annotations
 from msgspec import structs
 
 from app.flows.decide import Fire
-from app.flows.flow import Flow
+from app.flows.delivery import Delivery
+from app.flows.flow import Flow, Postback
+from app.flows.postback import tokens_of
 from app.join.build import Source, render_request
 from app.join.terms import terms_of
 from app.kit.secrets import Secrets
@@ -13,6 +15,8 @@ from app.leads.events import LeadEvent
 from app.leads.fold import Change, occurred_ms, preview_lead
 from app.messages.request import Request
 from app.settings import Settings
+from app.templates.preview import Ask
+from app.templates.program import compile_template
 
 TRIAL = "test"
 """The ids of what has none of its own."""
@@ -31,6 +35,24 @@ def trial_change(event: LeadEvent, flow: Flow | None, now_ms: int) -> Change:
         event.goal or None,
         price_changed=fires_alone and (lead.price is not None or lead.currency is not None),
     )
+
+
+def template_request(
+    ask: Ask, event: LeadEvent, settings: Settings, secrets: Secrets, now_ms: int
+) -> Request:
+    """The request that a template makes of an event, without a flow. Raises `TemplateFault`."""
+    made = Postback(
+        TRIAL,
+        (),
+        ask.template,
+        compile_template(ask.template, ask.headers, omit_empty=ask.omit_empty),
+        Delivery(tokens=tokens_of(ask.template)),
+        headers=ask.headers,
+    )
+    flow = Flow(TRIAL, TRIAL, (made,), params=ask.params)
+    change = trial_change(event, None, now_ms)
+    fire = Fire(flow, made, change.status or ("goal" if change.goal else ""))
+    return trial_request(fire, change, settings, secrets, now_ms)
 
 
 def trial_request(fire: Fire, change: Change, settings: Settings, secrets: Secrets, now_ms: int) -> Request:

@@ -375,6 +375,32 @@ async def test_a_postback_is_parked_and_released(api: Api, viewer: Api) -> None:
     assert (await viewer("POST", "/api/states", {**asked, "state": "parked"}))[0] == 403
 
 
+async def test_a_test_is_really_sent_once_and_leaves_no_row(api: Api, viewer: Api) -> None:
+    async with Receiver(answer(200, b'{"ok":false}')) as receiver:
+        ask = {
+            "template": f'{receiver.url("/t")}|JSON|{{"c":"{{click}}"}}',
+            "event": {"click": {"id": "c'9"}},
+        }
+        assert (await viewer("POST", "/api/test-send", ask))[0] == 403
+        status, told = await api("POST", "/api/test-send", ask)
+        assert (status, told["verdict"], told["response_status"]) == (200, "ok", 200), told
+        assert (told["method"], told["request_body"]) == ("POST", '{"c":"c\'9"}')
+        assert told["response_body"] == '{"ok":false}'
+        [came] = receiver.requests
+        assert came.body == b'{"c":"c\'9"}'
+        for wrong, place in (
+            ({"template": "https://t.example/{click|sha265}"}, "link"),
+            ({**ask, "secrets": {"a": "b"}}, "secrets"),
+        ):
+            status, problem = await api("POST", "/api/test-send", wrong)
+            assert (status, problem["errors"][0]["path"]) == (422, place)
+        assert len(receiver.requests) == 1
+    status, told = await api("POST", "/api/test-send", {"template": "http://10.0.0.1/"})
+    assert (status, told["verdict"]) == (200, "blocked")
+    status, found = await api("GET", "/api/postbacks?host=127.0.0.1&lead=test")
+    assert (status, found["data"]) == (200, [])
+
+
 async def test_a_preview_shows_the_request_and_what_is_wrong_at_its_place(viewer: Api) -> None:
     ask = {
         "template": "https://t.example/?c={click}&k={secret.k}",
