@@ -72,6 +72,32 @@ def test_from_pasting_a_link_to_pressing_show(site: Site, opened: Opened) -> Non
     expect(page.get_by_label("Preview of new").locator("mark")).to_have_text("c-L-story")
 
 
+def test_a_keitaro_link_is_pasted_explained_inserted_and_saved(site: Site, opened: Opened) -> None:
+    page = opened()
+    page.goto("/new-flow")
+    page.get_by_label("Flow id").fill("F-import")
+    page.get_by_text("Paste a link of another tracker").click()
+    page.get_by_label("Its link").fill(
+        link_of(site) + "?c={subid}&s={status: lead=install sale=bill}&p={revenue}&k={profit}"
+    )
+    page.get_by_role("button", name="Translate").click()
+    said = page.locator("#imported")
+    expect(said).to_contain_text("Read as Keitaro’s: {subid}, {status: lead=install sale=bill}, {revenue}.")
+    expect(said).to_contain_text("{revenue} → {price}: what is paid for the conversion")
+    expect(said).to_contain_text("{profit} has no counterpart")
+    said.get_by_role("button", name="Insert it").click()
+    expect(page.get_by_role("status").first).to_contain_text("Inserted under approve, not saved yet")
+    preview = page.get_by_label("Preview of approve")
+    expect(preview.locator("mark", has_text="bill")).to_have_attribute("title", re.compile("status.map"))
+    page.get_by_role("button", name="Save", exact=True).click()
+    expect(page.get_by_role("status").first).to_contain_text("Saved")
+    saved = site.api("/api/flows/F-import")["config"]["postbacks"]["approve"]
+    assert saved == link_of(site) + (
+        "?c={click}&s={status|map:new=install,hold=install,approve=bill,cancel=rejected,trash=rejected}"
+        "&p={price}&k={tag.profit}"
+    )
+
+
 def test_what_is_wrong_is_said_while_it_is_typed_and_nothing_is_saved(opened: Opened) -> None:
     page = opened()
     page.goto("/new-flow")

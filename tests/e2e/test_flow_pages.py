@@ -90,6 +90,27 @@ def text_of(page: str) -> str:
     return " ".join(unescape(re.sub(r"<[^>]+>", " ", page)).split())
 
 
+async def test_a_link_of_another_tracker_is_translated_and_inserted_without_script(pages: Pages) -> None:
+    page = await pages.get("/new-flow")
+    link = f"https://graph.facebook.com/?c={{external_id}}&p={{payout}}&x={HOSTILE}"
+    fields = fields_of(page, flow_id="F-i", import__link=link, import__from="keitaro", import__under="hold")
+    _, shown, _ = await pages.post("/new-flow?do=translate", fields)
+    assert "Read as Keitaro’s." in text_of(shown)
+    assert "leads have to bring it as the tag external_id" in text_of(shown)
+    assert "There is a preset for this host, Meta Conversions API" in text_of(shown)
+    assert HOSTILE not in shown
+    status, part, _ = await pages.post("/new-flow?do=translate", fields, **{"HX-Request": "true"})
+    assert (status, "<html" in part, "{tag.external_id}" in part) == (200, False, True)
+    status, inserted, _ = await pages.post("/new-flow?do=insert", fields_of(shown))
+    assert status == 200
+    assert "Inserted under hold, not saved yet" in text_of(inserted)
+    added = dict(fields_of(inserted))["add.hold"]
+    assert added.startswith("https://graph.facebook.com/?c={tag.external_id}&p={price}&x=")
+    taken = fields_of(inserted, import__link=link, import__under="hold")
+    status, refused, _ = await pages.post("/new-flow?do=insert", taken)
+    assert (status, "There is a link under this event already" in text_of(refused)) == (422, True)
+
+
 async def test_a_link_is_pasted_checked_tried_saved_and_brought_back(
     pages: Pages, receiver: Receiver
 ) -> None:

@@ -11,6 +11,7 @@ from app.flows.config import FlowFault, parse
 from app.flows.decide import Fire
 from app.flows.layout import written
 from app.flows.written import EVENTS
+from app.imports.tool import tools
 from app.join.trial import trial_request
 from app.log.writer import ClickHouseFault
 from app.messages.record import LogRecord
@@ -27,6 +28,7 @@ from app.web.flows.checks import Checks, Note, check, check_text
 from app.web.flows.difference import Line, difference
 from app.web.flows.draft import NEW, Draft, Tab, opened, sent, value_of
 from app.web.flows.form import boxes_of
+from app.web.flows.importing import UNDER, inserted, pasted
 from app.web.flows.merge import GONE, merged
 from app.web.flows.sample import Sample, change_for, sample_lead, sample_of
 from app.web.names import parked_by_flow
@@ -94,13 +96,17 @@ async def new_flow(request: web.Request) -> web.Response:
 
 
 async def edit(request: web.Request) -> web.Response:
-    """What a button of the editor asks for: `do` is save, form, json, or test: and a postback's key."""
+    """What a button asks for: `do` is save, check, form, json, translate, insert, or test: and a key."""
     draft, pairs = await _draft(request)
     do = request.query.get("do") or dict(pairs).get("do", "save")
     if do in ("form", "json"):
         return await _switched(request, draft, "form" if do == "form" else "json")
     if do.startswith("test:"):
         return await _tested(request, draft, do.removeprefix("test:"))
+    if do == "translate":
+        return await _translated(request, draft)
+    if do == "insert":
+        return await _inserted(request, draft)
     if do == "check":
         return await _editor(request, draft)
     return await _saved(request, draft)
@@ -193,6 +199,22 @@ async def _conflict(request: web.Request, draft: Draft, flow_id: str) -> web.Res
         on_top.tab = "json"
     said = Said("fault", say("flow.conflict", theirs=stored.version, yours=draft.version))
     return await _editor(request, on_top, status=409, said=[said], diffs=diffs)
+
+
+async def _translated(request: web.Request, draft: Draft) -> web.Response:
+    if is_part(request):
+        return page(request, "_flow_import.html", pasted=pasted(draft.given))
+    return await _editor(request, draft)
+
+
+async def _inserted(request: web.Request, draft: Draft) -> web.Response:
+    """The editor with the pasted link in the field of its event; nothing is saved."""
+    given = inserted(draft.given)
+    if given is None:
+        return await _editor(request, draft, status=422, said=[Said("fault", say("flow.import_taken"))])
+    draft.given = given
+    said = Said("note", say("flow.import_inserted", event=given[UNDER]))
+    return await _editor(request, draft, said=[said])
 
 
 async def _tested(request: web.Request, draft: Draft, key: str) -> web.Response:
@@ -315,6 +337,9 @@ async def _editor(
         said=said or [],
         diffs=diffs,
         trial=trial,
+        given=lambda name: draft.given.get(name, ""),
+        tools=tools().values(),
+        pasted=pasted(draft.given),
         pretty=pretty,
         by_field=_notes_by_field(checked["checks"].faults if status == 422 else []),
         leads=await _latest_leads(web_role, draft.flow_id),
