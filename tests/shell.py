@@ -49,12 +49,12 @@ class Shell:
         (self.folder / name).write_text(json.dumps(content))
         return name
 
-    def start(self, *arguments: str, out: Path) -> subprocess.Popen[bytes]:
+    def start(self, *arguments: str, out: Path, stdin: int = subprocess.DEVNULL) -> subprocess.Popen[bytes]:
         """Start a command that runs until it is ended; what it says goes to `out`, its errors too."""
         with out.open("wb") as file:
             return subprocess.Popen(
                 [POSTBACKS, *arguments],
-                stdin=subprocess.DEVNULL,
+                stdin=stdin,
                 stdout=file,
                 stderr=file,
                 env=bare_environ() | self.environ,

@@ -22,6 +22,7 @@ from app.cli.flows import flows_app
 from app.cli.leads import leads_app
 from app.cli.logs import logs_app
 from app.cli.parking import discard, park, release
+from app.cli.presets import presets_app
 from app.cli.printing import JsonOption, print_json
 from app.cli.replay import replay
 from app.cli.schema import schema
@@ -53,6 +54,7 @@ embedded_app = typer.Typer(
 app.add_typer(flows_app, name="flows")
 app.add_typer(leads_app, name="leads")
 app.add_typer(logs_app, name="logs")
+app.add_typer(presets_app, name="presets")
 app.add_typer(embedded_app, name="embedded")
 _INTERRUPTED = 130  # typer's word for Ctrl-C; ours is 1: it was not done
 _ITS_OWN_ARGUMENTS = {"allow_extra_args": True, "ignore_unknown_options": True}

@@ -16,11 +16,11 @@ from app.cli.printing import JsonOption, print_json
 from app.cli.sample import read_sample, warnings_for
 from app.cli.tables import Column, print_table
 from app.flows.config import FlowFault, parse, parse_record
-from app.flows.lint import lint
-from app.kit.clock import now_ms
+from app.kit.clock import now_ms, today
 from app.kit.reader import Reader
 from app.kit.secrets import Secrets
 from app.messages.state import PostbackState, postback_of
+from app.presets.expiry import lint
 from app.settings import Settings, environment
 
 flows_app = typer.Typer(
@@ -57,7 +57,7 @@ def apply(files: Files, as_json: JsonOption = False) -> None:
         if flow_id in configs:
             fail(f"{path}: flow {flow_id} is in {came_from[flow_id]} too; nothing is written", status=2)
         configs[flow_id], came_from[flow_id] = config, path
-    versions = run_async(settings, lambda settings: _write(settings, configs))
+    versions = run_async(settings, lambda settings: write_flows(settings, configs))
     if as_json:
         print_json({"flow_id": flow_id, "version": version} for flow_id, version in versions.items())
         return
@@ -81,7 +81,7 @@ def lint_files(
     Example: postbacks flows lint flows/*.json
     """
     refused = False
-    secrets = _secrets()
+    secrets = secrets_here()
     sample = None if lead is None else read_sample(lead)
     seen: dict[str, Path] = {}
     for path in files:
@@ -95,7 +95,7 @@ def lint_files(
         if (other := seen.setdefault(flow_id, path)) is not path:
             text = f"{flow_id} is in {other} too: dev takes neither, apply leaves the last one"
             _say(path, "warning", "flow_id", text, as_json)
-        for warning in lint(config, secrets):
+        for warning in lint(config, secrets, today()):
             _say(path, "warning", warning.place, warning.text, as_json)
         for warning in [] if sample is None else warnings_for(config, sample, secrets, now_ms()):
             _say(path, "warning", warning.place, warning.text, as_json)
@@ -156,7 +156,7 @@ def delete(flow_id: FlowId, as_json: JsonOption = False) -> None:
     settings = settings_told()
     if flow_id not in run_async(settings, read_flows):
         fail(f"there is no flow {flow_id!r}; postbacks flows list names them")
-    versions = run_async(settings, lambda settings: _write(settings, {flow_id: None}))
+    versions = run_async(settings, lambda settings: write_flows(settings, {flow_id: None}))
     if as_json:
         print_json([{"flow_id": flow_id, "version": versions[flow_id], "deleted": True}])
     else:
@@ -171,7 +171,7 @@ def _value(config: bytes) -> object:
         return config.decode("utf-8", "replace")
 
 
-def _secrets() -> Secrets:
+def secrets_here() -> Secrets:
     """The secrets as they are set where the command runs. Raises `SettingsFault`."""
     environ = environment()
     return Secrets(environ, Reader(environ).folder("SECRETS_DIR"))
@@ -191,7 +191,7 @@ def _checked(path: Path) -> tuple[str, bytes]:
         flow_id = parse(config).flow_id
     except FlowFault as fault:
         fail(f"{path}: {fault}", status=2)
-    for warning in lint(config, _secrets()):
+    for warning in lint(config, secrets_here(), today()):
         print(f"{path}: warning: {warning.place}: {warning.text}", file=sys.stderr)
     return flow_id, config
 
@@ -243,7 +243,7 @@ async def _flows_and_parked(settings: Settings) -> tuple[Flows, dict[str, dict[s
     return flows, parked
 
 
-async def _write(settings: Settings, configs: Mapping[str, bytes | None]) -> dict[str, int]:
+async def write_flows(settings: Settings, configs: Mapping[str, bytes | None]) -> dict[str, int]:
     """Write configs, null deletes; their versions, once Kafka has them all."""
     from app.stream.migrate import check_topics
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import date
 from difflib import get_close_matches
 
 from app.doctor.facts import Activity
@@ -11,6 +12,7 @@ from app.doctor.finding import Finding, Unknown, counted, listed, unchecked
 from app.flows.config import FlowFault, parse_record
 from app.flows.decide import GLOBAL
 from app.flows.flow import Flow
+from app.presets.expiry import of_link
 
 DAYS = 7
 """How far back rows and events are looked at."""
@@ -40,12 +42,13 @@ def check_flows(
     broken: Sequence[tuple[str, FlowFault]],
     activity: Sequence[Activity] | Unknown,
     events_by_flow: Mapping[str, int] | Unknown,
+    today: date,
 ) -> list[Finding]:
     """What is wrong with the flows as they are, and by what they did in the last days."""
     if isinstance(flows, Unknown):
         return [unchecked("flows", "flows", flows)]
     found = [_broken(key, fault) for key, fault in broken]
-    found += [*_silent(flows), *_shadowed(flows)]
+    found += [*_silent(flows), *_shadowed(flows), *_ending(flows, today)]
     if not flows and not broken:
         found.append(_none())
     if isinstance(activity, Unknown) or isinstance(events_by_flow, Unknown):
@@ -113,6 +116,24 @@ def _shadowed(flows: Mapping[str, Flow]) -> Iterator[Finding]:
             "in only where "
             "there is none.",
             f"Copy what every lead should send into the flows; flow {GLOBAL} does not come on top.",
+        )
+
+
+def _ending(flows: Mapping[str, Flow], today: date) -> Iterator[Finding]:
+    """Versions of vendors' interfaces that are over or soon are, each with those that still send to it."""
+    users: dict[str, list[str]] = {}
+    for flow in flows.values():
+        for postback in flow.postbacks:
+            if flow.enabled and postback.enabled:
+                for text in of_link(postback.template, today):
+                    users.setdefault(text, []).append(f"{flow.flow_id}/{postback.id}")
+    for text, postbacks in users.items():
+        yield Finding(
+            "flows",
+            "warn",
+            text,
+            f"{listed(postbacks)} {'sends' if len(postbacks) == 1 else 'send'} to it.",
+            "Change the version in the link, send a test, and save it with `postbacks flows apply`.",
         )
 
 

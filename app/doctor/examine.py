@@ -17,6 +17,7 @@ from app.doctor.check_workers import check_workers
 from app.doctor.facts import Facts, Kafka
 from app.doctor.finding import Finding, Unknown, unchecked
 from app.doctor.partitioners import Hash
+from app.kit.clock import day_of
 from app.settings import Settings
 
 _NO_KAFKA = Unknown("Kafka cannot be asked")
@@ -40,9 +41,10 @@ def examine(
     found += check_clocks(facts.now_ms, kafka.sample if kafka else _NO_KAFKA, clickhouse)
     found += check_clickhouse(facts.clickhouse, facts.kafka, settings)
     found += check_secrets(flows, secret)
+    today = day_of(facts.now_ms)
     states = kafka.states if kafka else _NO_KAFKA
     if isinstance(clickhouse, Unknown):
-        found += check_flows(flows, broken, clickhouse, clickhouse)
+        found += check_flows(flows, broken, clickhouse, clickhouse, today)
         return found + check_receivers(clickhouse, states)
-    found += check_flows(flows, broken, clickhouse.activity, clickhouse.events_by_flow)
+    found += check_flows(flows, broken, clickhouse.activity, clickhouse.events_by_flow, today)
     return found + check_receivers(clickhouse.sendings, states)

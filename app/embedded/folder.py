@@ -15,8 +15,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from app.flows.folder import Complaint, Made, Steps, steps
-from app.flows.lint import lint
+from app.kit.clock import today
 from app.kit.secrets import Secrets
+from app.presets.expiry import lint
 from app.settings import Settings
 from app.stream.kafka import new_producer
 from app.stream.whole import WholeTable
@@ -91,7 +92,7 @@ class Folder:
             self._written = await self._send(flow_id, config)
             self.made[flow_id] = Made(file, config, self._written)
             self._tell(f"{file}: flow {flow_id} is live")
-            for doubt in lint(config, self._secrets):
+            for doubt in lint(config, self._secrets, today()):
                 self._tell(f"{file}: warning: {doubt.place}: {doubt.text}")
         for flow_id, file in todo.moves.items():
             self.made[flow_id] = replace(self.made[flow_id], file=file)

@@ -7,7 +7,7 @@ never have a value.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from app.flows.config import parse, read_json
@@ -40,8 +40,12 @@ class _Written:
     repeat_told: bool
 
 
-def lint(value: bytes, secret: Callable[[str], str | None]) -> list[Warning]:
+def lint(
+    value: bytes, secret: Callable[[str], str | None], of_link: Callable[[str], Iterable[str]] = lambda _: ()
+) -> list[Warning]:
     """The warnings about a flow config, in the order of its postbacks; `secret` gives a secret's value.
+
+    `of_link` gives what else there is to say about a template.
 
     Raises `FlowFault` for a config that would be refused.
     """
@@ -50,13 +54,9 @@ def lint(value: bytes, secret: Callable[[str], str | None]) -> list[Warning]:
     for written in _written(flow, read_json(value)):
         warnings += _of_postback(flow, written)
         warnings += _of_signing(written, secret)
+        told = of_link(written.postback.template)
+        warnings += [Warning(written.template_place, text) for text in told]
     return warnings
-
-
-def template_places(flow: Flow, value: bytes) -> Iterator[tuple[Postback, str]]:
-    """The postbacks of a flow, each with the place of its template in the config that it was read from."""
-    for written in _written(flow, read_json(value)):
-        yield written.postback, written.template_place
 
 
 def _written(flow: Flow, told: object) -> Iterator[_Written]:

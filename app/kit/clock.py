@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 import time
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 
 
 def now_ms() -> int:
     """Unix milliseconds now."""
     return time.time_ns() // 1_000_000
+
+
+def today() -> date:
+    """The day in UTC."""
+    return day_of(now_ms())
+
+
+def day_of(unix_ms: int) -> date:
+    """The day of a time, in UTC."""
+    return datetime.fromtimestamp(unix_ms / 1000, UTC).date()
 
 
 def steady_ms() -> int:

@@ -8,9 +8,9 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from datetime import date
+from functools import partial
 
-from app.flows.config import parse
-from app.flows.lint import Warning, template_places
+from app.flows.lint import Warning
 from app.flows.lint import lint as lint_flow
 from app.presets.catalogue import suggested
 from app.presets.preset import Preset
@@ -26,14 +26,7 @@ def lint(value: bytes, secret: Callable[[str], str | None], today: date) -> list
 
     Raises `FlowFault` for a config that would be refused.
     """
-    return [*lint_flow(value, secret), *version_warnings(value, today)]
-
-
-def version_warnings(value: bytes, today: date) -> Iterator[Warning]:
-    """The warnings about versions that are over or soon are, in a valid config."""
-    for postback, place in template_places(parse(value), value):
-        for text in of_link(postback.template, today):
-            yield Warning(place, text)
+    return lint_flow(value, secret, partial(of_link, today=today))
 
 
 def of_link(template: str, today: date) -> Iterator[str]:

@@ -50,7 +50,7 @@ def wrong_params(preset: Preset, given: Mapping[str, str]) -> dict[str, str]:
 
 
 def _wrong(param: Param, value: str) -> str | None:
-    what, told = f"{param.title}, found at {param.where}", value.strip()
+    what, told = f"{param.title}; where to find it: {param.where}", value.strip()
     if not told:
         return None if param.default is not None else f"missing: {what}"
     return None if fits(param, told) else f"{told!r} is not of the form of {param.example!r}: {what}"
@@ -127,5 +127,10 @@ def _renamed(postback: Mapping[str, Any], name: str, new: str) -> dict[str, Any]
     if "headers" in postback:
         made["headers"] = {header: put(text) for header, text in postback["headers"].items()}
     if "require" in postback:
-        made["require"] = [f"param.{new}" if one == f"param.{name}" else one for one in postback["require"]]
+        made["require"] = [_requiring(one, name, new) for one in postback["require"]]
     return made
+
+
+def _requiring(entry: str, name: str, new: str) -> str:
+    """An entry of `require`, a macro or several with a bar between."""
+    return "|".join(f"param.{new}" if one.strip() == f"param.{name}" else one for one in entry.split("|"))

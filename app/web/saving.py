@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from app.flows.config import FlowFault, parse
-from app.flows.lint import Warning, lint
+from app.flows.lint import Warning
+from app.kit.clock import day_of
+from app.presets.expiry import lint
 from app.web.context import Web
 
 
@@ -56,7 +58,7 @@ async def save_flow(web: Web, flow_id: str, config: bytes, expected: Expected = 
     """
     if (told := parse(config).flow_id) != flow_id:
         raise FlowFault("flow_id", f"is {told!r}, but it is to be saved as {flow_id!r}")
-    warnings = lint(config, web.secrets)
+    warnings = lint(config, web.secrets, day_of(web.now_ms()))
     async with web.saving:
         is_new = _looked(web, flow_id, expected) is None
         return Saved(await _write(web, flow_id, config), is_new, warnings)

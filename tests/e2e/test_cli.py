@@ -133,6 +133,7 @@ def test_bash_completes_commands_options_and_their_values(shell: Shell) -> None:
     lines = [
         *("postbacks wo", "postbacks flows ", "postbacks --kafka k:1 leads s", "postbacks --cl"),
         *("postbacks logs list --out", "postbacks logs tail --outcome d", "postbacks schema lead-event"),
+        *("postbacks presets show te", "postbacks presets apply sl"),
     ]
     script = _COMPLETE.format(lines=" ".join(map(shlex.quote, lines)))
     environ = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
@@ -151,6 +152,8 @@ def test_bash_completes_commands_options_and_their_values(shell: Shell) -> None:
         "--outcome",
         "delivered discarded",
         "lead-event lead-events-rejected",
+        "telegram",
+        "slack",
     ]
 
 
@@ -182,6 +185,31 @@ def test_schema_prints_one_schema_or_all(shell: Shell) -> None:
     assert done.returncode == 0
     assert json.loads((shell.folder / "made" / "lead-event.json").read_text()) == one
     one_line(shell.run("schema", "--out", "/dev/null/made"), 1, "/dev/null/made")
+
+
+def test_presets_are_told_and_filled_in_wrongly_refused_before_anything_is_asked(shell: Shell) -> None:
+    listed = {row["preset"]: row for row in shell.rows("presets", "list")}
+    assert (listed["telegram"]["kind"], listed["telegram"]["params"]) == ("chat", ["chat"])
+    assert "Telegram Bot API" in shell.run("presets", "list").stdout
+    told = shell.run("presets", "show", "telegram").stdout
+    for words in (
+        "POSTBACKS_SECRET_TELEGRAM_TOKEN",
+        "where to find it: @BotFather",
+        "Not confirmed",
+        "https://",
+    ):
+        assert words in told
+    [whole] = shell.rows("presets", "show", "telegram")
+    assert whole["postbacks"][0]["on"] == ["new", "approve"]
+    one_line(shell.run("presets", "show", "telegramm"), 2, "did you mean telegram?")
+    apply = ("presets", "apply", "telegram", "--flow", "F-7")
+    one_line(shell.run(*apply), 2, "chat: missing: Chat id", "where to find it: forward a message")
+    one_line(
+        shell.run(*apply, "--param", "chat=my chat"), 2, "'my chat' is not of the form of '-1001234567890'"
+    )
+    one_line(shell.run(*apply, "--param", "chta=1", "--param", "chat=1"), 2, "did you mean chat?")
+    one_line(shell.run(*apply, "--param", "chat"), 2, "write it as NAME=VALUE")
+    one_line(shell.run(*apply, "--param", "chat=-100123456"), 1, "Kafka at 127.0.0.1:1")
 
 
 def test_preview_renders_without_anything_that_runs(shell: Shell) -> None:

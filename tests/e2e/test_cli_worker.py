@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import signal
+import subprocess
 import time
 import uuid
 from dataclasses import dataclass, replace
@@ -145,6 +146,34 @@ def test_of_several_files_all_are_applied_or_none(made: Shell) -> None:
     one_line(made.run("flows", "apply", "good.json", "missing.json"), 2, "missing.json")
     one_line(made.run("flows", "apply", "good.json", "again.json"), 2, "again.json", "F-7", "good.json")
     assert made.rows("flows", "list") == []
+
+
+def test_a_preset_is_added_to_a_flow_and_no_edit_of_others_is_lost(made: Shell) -> None:
+    made.write("flow.json", _FLOW)
+    assert made.run("flows", "apply", "flow.json").returncode == 0
+    apply = ("presets", "apply", "telegram", "--flow", "F-7", "--param", "chat=-100123456")
+    unsaid = made.run(*apply)
+    assert unsaid.returncode == 1
+    assert '"https://api.telegram.org/bot{secret.telegram_token}/sendMessage|JSON|' in unsaid.stdout
+    assert "set POSTBACKS_SECRET_TELEGRAM_TOKEN where postbacks are sent" in unsaid.stderr
+    assert "Write flow F-7 (version 0) with telegram?" in unsaid.stderr
+    assert "nothing was done" in unsaid.stderr
+    asking = made.start(*apply, out=made.folder / "asked", stdin=subprocess.PIPE)
+    while b"[y/N]" not in (made.folder / "asked").read_bytes():
+        assert asking.poll() is None
+        time.sleep(0.05)
+    made.write("flow.json", {**_FLOW, "name": "Autumn"})
+    assert made.run("flows", "apply", "flow.json").returncode == 0
+    asking.communicate(b"y\n", timeout=30)
+    assert asking.returncode == 1
+    assert b"flow F-7 was changed by somebody else meanwhile" in (made.folder / "asked").read_bytes()
+    [done] = made.rows(*apply, "--yes")
+    assert done == {"flow_id": "F-7", "version": 2, "postbacks": ["telegram"]}
+    [shown] = made.rows("flows", "show", "F-7")
+    assert (shown["config"]["name"], shown["config"]["params"]) == ("Autumn", {"chat": "-100123456"})
+    assert [one["id"] for one in shown["config"]["postbacks"]] == ["new", "telegram"]
+    assert made.run(*apply[:3], "--flow", "F-9", *apply[5:], "--yes").returncode == 0
+    assert [row["flow_id"] for row in made.rows("flows", "list")] == ["F-7", "F-9"]
 
 
 async def test_a_broken_config_in_the_topic_is_listed_as_broken(made: Shell) -> None:

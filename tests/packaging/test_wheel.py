@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import tomllib
 import zipfile
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from app.presets.catalogue import presets
 from tests.packaging.conftest import Install
 from tests.shell import bare_environ
 
@@ -99,6 +101,8 @@ def test_without_the_extra_workers_run_and_what_needs_an_engine_says_what_to_ins
     )
     assert set(pages.stdout.splitlines()) == {"200 True"}, pages.stderr
     assert pages.stdout.count("\n") >= 6  # its scripts, styles and icon
+    listed = run("presets", "list", "--json").stdout
+    assert [json.loads(line)["preset"] for line in listed.splitlines()] == list(presets())
     for command in ("dev", "demo", "embedded broker", "embedded clickhouse"):
         _names_the_extra(run, *command.split())
 

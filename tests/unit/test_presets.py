@@ -13,7 +13,7 @@ from app.flows.config import FlowFault, parse
 from app.flows.lint import lint
 from app.flows.postback import is_macro_name
 from app.presets.catalogue import presets, suggested
-from app.presets.expiry import version_warnings
+from app.presets.expiry import lint as lint_with_versions
 from app.presets.fill import ParamFault, add, wrong_params
 from app.presets.preset import Preset, PresetFault, read_preset
 
@@ -49,7 +49,10 @@ def test_a_preset_asks_for_what_it_uses_and_for_nothing_else(preset: Preset) -> 
     signing = {str(one["sign_with"]) for one in preset.postbacks if "sign_with" in one}
     params = {
         *_PARAM.findall(text),
-        *(m[6:] for one in preset.postbacks for m in one.get("require", ()) if m.startswith("param.")),
+        *re.findall(
+            r"param\.([A-Za-z0-9_.-]+)",
+            " ".join(m for one in preset.postbacks for m in one.get("require", ())),
+        ),
     }
     assert params == set(_examples(preset))
     assert {first or second for first, second in _SECRET.findall(text)} | signing == {
@@ -101,7 +104,7 @@ id = "acme"
 name = "Acme"
 on = ["new"]
 template = "https://{param.domain}/v3/{param.pixel}?d={param.domain}&t={param.test}&c={click}"
-require = ["click", "param.pixel"]
+require = ["click", "email|param.pixel"]
 headers = { "X-Key" = "{secret.acme}", "X-Pixel" = "{param.pixel|trim}" }
 """
 _GIVEN = {"domain": "go.acme.example", "pixel": "77"}
@@ -138,7 +141,7 @@ def test_a_preset_is_added_to_a_flow_of_either_form_and_leaves_the_rest_as_it_wa
         ("acme-2", "https://go.acme.example/v3/{param.pixel-2}?d={param.domain}&t={param.test}&c={click}"),
     ]
     brought = added.config["postbacks"][-1]
-    assert brought["require"] == ["click", "param.pixel-2"]
+    assert brought["require"] == ["click", "email|param.pixel-2"]
     assert brought["headers"]["X-Pixel"] == "{param.pixel-2|trim}"
     again = add(added.config, _acme(), _GIVEN)
     assert again.postbacks == ("acme-3",)
@@ -148,9 +151,10 @@ def test_a_preset_is_added_to_a_flow_of_either_form_and_leaves_the_rest_as_it_wa
 def test_a_parameter_that_is_missing_or_malformed_is_named_with_where_to_find_it() -> None:
     wrong = wrong_params(_acme(), {"domain": "https://go.acme.example/", "pixle": "1"})
     assert (
-        "is not of the form of 'go.acme.example': Your domain, found at Settings → Domains" in wrong["domain"]
+        "is not of the form of 'go.acme.example': Your domain; where to find it: Settings → Domains"
+        in wrong["domain"]
     )
-    assert wrong["pixel"] == "missing: Pixel, found at Settings → Pixel"
+    assert wrong["pixel"] == "missing: Pixel; where to find it: Settings → Pixel"
     assert "did you mean pixel?" in wrong["pixle"]
     assert set(wrong) == {"domain", "pixel", "pixle"}
     with pytest.raises(ParamFault, match="preset acme: pixel: missing"):
@@ -207,7 +211,7 @@ def test_a_link_to_a_version_that_ends_is_warned_of(
         "flow_id": "F-7",
         "postbacks": {"new": "https://t.example/", "approve": ["https://t.example/", link]},
     }
-    told = list(version_warnings(json.dumps(flow).encode(), date.fromisoformat(today)))
+    told = lint_with_versions(json.dumps(flow).encode(), lambda _: None, date.fromisoformat(today))
     if said is None:
         assert told == []
     else:

@@ -10,8 +10,9 @@ import msgspec
 from msgspec import UNSET, Struct, UnsetType
 
 from app.flows.config import FlowFault, parse_record
-from app.flows.lint import lint
+from app.kit.clock import day_of
 from app.messages.state import PostbackState
+from app.presets.expiry import lint
 from app.web.api.call import Answer, Call, refused
 from app.web.api.tokens import without_tokens
 from app.web.context import StoredFlow
@@ -93,7 +94,8 @@ async def show_flow(call: Call[None, None]) -> Answer[FlowShown]:
     config, fault, warnings = _config(stored.config), None, []
     try:
         parse_record(flow_id, stored.config)
-        warnings = [Warned(one.place, one.text) for one in lint(stored.config, call.web.secrets)]
+        today = day_of(call.web.now_ms())
+        warnings = [Warned(one.place, one.text) for one in lint(stored.config, call.web.secrets, today)]
     except FlowFault as found:
         fault = str(found)
     if not call.asker.may("editor"):

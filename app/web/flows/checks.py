@@ -19,8 +19,10 @@ from app.flows.flow import Flow
 from app.flows.lint import lint
 from app.flows.lint_lead import lint_for_lead
 from app.flows.written import short_id
+from app.kit.clock import day_of
 from app.kit.hiding import MASK
 from app.kit.signing import HEADERS as SIGNING
+from app.presets.expiry import lint as lint_at
 from app.templates.encode import percent
 from app.templates.fault import TemplateFault
 from app.templates.segments import Segment, Segmented
@@ -142,7 +144,8 @@ def _look_at_one(looking: _Looking, told: Any, place: str, key: str) -> None:
         on = tuple(one for one in (entries if isinstance(entries, list) else ()) if isinstance(one, str))
         checks.previews.append(Preview(key, str(named.get("id") or named.get("name") or ""), on))
         return
-    for warning in lint(text, looking.secret):
+    today = day_of(looking.now_ms)
+    for warning in lint_at(text, looking.secret, today):
         if warning.place.startswith("postbacks["):
             checks.notes.append(_note("warning", key, place, warning.place, warning.text))
     flow_id = config.get("flow_id")

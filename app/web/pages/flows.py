@@ -11,9 +11,10 @@ from clickhouse_connect.driver.exceptions import ClickHouseError
 
 from app.flows.config import FlowFault, parse_record
 from app.flows.flow import Flow
-from app.flows.lint import lint
+from app.kit.clock import day_of
 from app.log.writer import ClickHouseFault
 from app.messages.state import PostbackState
+from app.presets.expiry import lint
 from app.queries.filters import Filters
 from app.queries.overview import parked_counts
 from app.queries.rows import Counted
@@ -122,7 +123,7 @@ def _row(
     flow, fault, warnings = None, "", 0
     try:
         flow = parse_record(key, stored.config)
-        warnings = len(lint(stored.config, web_role.secrets))
+        warnings = len(lint(stored.config, web_role.secrets, day_of(web_role.now_ms())))
     except FlowFault as found:
         fault = str(found)
     name = flow.name if flow is not None else ""
