@@ -59,6 +59,12 @@ def lint(
     return warnings
 
 
+def template_places(flow: Flow, value: bytes) -> Iterator[tuple[Postback, str]]:
+    """The postbacks of a flow, each with the place of its template in the config that it was read from."""
+    for written in _written(flow, read_json(value)):
+        yield written.postback, written.template_place
+
+
 def _written(flow: Flow, told: object) -> Iterator[_Written]:
     """The postbacks of a valid config with their places; both forms keep the order of `flow.postbacks`."""
     assert isinstance(told, dict)
