@@ -12,6 +12,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 from typer.exceptions import Abort, TyperException
 
+from app.cli.backfill import backfill
 from app.cli.clickhouse import clickhouse_failures_told
 from app.cli.demo import demo
 from app.cli.dev import dev
@@ -26,6 +27,7 @@ from app.cli.presets import presets_app
 from app.cli.printing import JsonOption, print_json
 from app.cli.replay import replay
 from app.cli.schema import schema
+from app.cli.simulate import simulate
 from app.cli.stats import stats
 from app.cli.testsend import send_for_test
 from app.settings import Settings, SettingsFault, doubts, environment, load
@@ -224,7 +226,7 @@ def embedded_broker(context: typer.Context) -> None:
 
 
 app.command("test-send")(send_for_test)
-for _command in (dev, demo, doctor, park, release, discard, replay, stats):
+for _command in (dev, demo, doctor, park, release, discard, replay, backfill, simulate, stats):
     app.command()(_command)
 app.command()(schema)
 

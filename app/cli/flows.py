@@ -53,7 +53,7 @@ def apply(files: Files, as_json: JsonOption = False) -> None:
     configs: dict[str, bytes] = {}
     came_from: dict[str, Path] = {}
     for path in files:
-        flow_id, config = _checked(path)
+        flow_id, config = checked(path)
         if flow_id in configs:
             fail(f"{path}: flow {flow_id} is in {came_from[flow_id]} too; nothing is written", status=2)
         configs[flow_id], came_from[flow_id] = config, path
@@ -184,7 +184,7 @@ def _read(path: Path) -> bytes:
         fail(f"{path}: {error.strerror}", status=2)
 
 
-def _checked(path: Path) -> tuple[str, bytes]:
+def checked(path: Path) -> tuple[str, bytes]:
     """A config with its flow's id, its warnings told; one that would be refused ends the command."""
     config = _read(path)
     try:

@@ -74,7 +74,8 @@ def _of_row(row: Listed) -> Iterator[str]:
     what = " on ".join(visible(part) for part in (row.postback_id, row.event) if part)
     tried = f", attempt {row.attempt}" if row.attempt else ""
     replayed = f", replay {row.replay}" if row.replay else ""
-    yield f"{moment(max(row.logged_at, row.requested_at))}  {outcome}  {what}{tried}{replayed}"
+    backfilled = ", backfilled" if row.backfilled else ""
+    yield f"{moment(max(row.logged_at, row.requested_at))}  {outcome}  {what}{tried}{replayed}{backfilled}"
     if row.url:
         answer = "" if row.response_status is None else f" → {row.response_status}"
         took = f" in {number(row.duration_ms)} ms" if row.attempt else ""

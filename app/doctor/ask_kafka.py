@@ -16,7 +16,7 @@ from typing import Any
 from aiokafka import TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
-from aiokafka.errors import GroupCoordinatorNotAvailableError, KafkaError, UnknownTopicOrPartitionError
+from aiokafka.errors import KafkaError, UnknownTopicOrPartitionError
 from aiokafka.protocol.admin import ApiVersionRequest
 
 from app.doctor.ask_records import asked, read
@@ -26,7 +26,7 @@ from app.doctor.finding import Unknown
 from app.messages.envelope import UNREADABLE
 from app.messages.state import Postback, PostbackState, decode_state, postback_of
 from app.settings import Settings
-from app.stream.kafka import new_admin
+from app.stream.kafka import coordinator_of, new_admin
 from app.stream.whole import read_whole
 
 CONNECT_S = 3.0
@@ -202,19 +202,10 @@ async def _group(
     admin: AIOKafkaAdminClient, settings: Settings, role: str, partitions: Sequence[Partition]
 ) -> ConsumerGroup:
     names, group = read_by(role, settings), f"{settings.prefix}-{role}"
-    coordinator = await _coordinator(admin, group)
+    coordinator = await coordinator_of(admin, group)
     [answer] = await admin.describe_consumer_groups([group], coordinator)
     [described] = answer.to_object()["groups"]
     asked = [TopicPartition(name, number) for name, number in partitions if name in names]
     offsets = await admin.list_consumer_group_offsets(group, coordinator, asked) if asked else {}
     committed = {(tp.topic, tp.partition): kept.offset for tp, kept in offsets.items() if kept.offset >= 0}
     return ConsumerGroup(len(described["members"]), described["state"], committed)
-
-
-async def _coordinator(admin: AIOKafkaAdminClient, group: str) -> int:
-    """A Kafka that never had a group makes its topic of groups when it is asked: it needs a moment."""
-    while True:
-        try:
-            return int(await admin.find_coordinator(group))
-        except GroupCoordinatorNotAvailableError:
-            await asyncio.sleep(0.1)

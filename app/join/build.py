@@ -129,9 +129,19 @@ def _render(firing: _Firing, fire: Fire) -> None:
 
 def render_request(source: Source, change: Change, fire: Fire, terms: Terms, now_ms: int) -> Request:
     """The request that `fire` makes of a change, whatever was sent before. Raises `TemplateFault`."""
+    return render_fire(source, change, fire, terms, now_ms)[0]
+
+
+def render_fire(
+    source: Source, change: Change, fire: Fire, terms: Terms, now_ms: int
+) -> tuple[Request, Sent]:
+    """The same request, and what its lead remembers of it once it is emitted. Raises `TemplateFault`."""
     firing = _Firing(source, change, terms, now_ms, Effects("folded"))
-    identity = request_id(change.lead.lead_id, change.event.event_id, fire.flow.flow_id, fire.postback.id)
-    return _request(firing, fire, _rendered(firing, fire, identity), identity)
+    flow_id, postback_id = fire.flow.flow_id, fire.postback.id
+    identity = request_id(change.lead.lead_id, change.event.event_id, flow_id, postback_id)
+    rendered = _rendered(firing, fire, identity)
+    sent = Sent(flow_id, postback_id, rendered.fingerprint, identity)
+    return _request(firing, fire, rendered, identity), sent
 
 
 def fingerprint_of(source: Source, change: Change, fire: Fire, terms: Terms, now_ms: int) -> str:

@@ -37,6 +37,7 @@ POSTBACK_LOG = _table(
     attempt_id        String
     attempts          UInt32
     replay            UInt32
+    backfilled        Bool
     event_id          String
     lead_id           String
     lead_seq          UInt64

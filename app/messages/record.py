@@ -30,6 +30,7 @@ class LogRecord(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     `logged_at` is when the record was made; `attempt` counts sends from 1 and is 0 for a row without a
     sending; `attempts` counts the sends so far, and the row of a sending may leave it out. `attempt_id` is
     random for a sending, else a hash of the source record's address, postback, replay, attempt and outcome.
+    `backfilled`: a backfill made its request.
     `source` is the address of the record it comes from: the lead event of a skip or rejection, the request
     of an attempt. `queued_ms` is from `requested_at` to the send.
     """
@@ -73,6 +74,7 @@ class LogRecord(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     tags: Tags = Tags()
     worker: str = ""
     attempts: int = 0
+    backfilled: bool = False
 
 
 def unsent_id(

@@ -64,7 +64,8 @@ class Request(msgspec.Struct, frozen=True, omit_defaults=True):
     `put_offs` says how often in a row it was put off since its last send, which was no attempt.
     `dry_run`: it gets its row and is not sent. `released` is the offset, in `postback-states`, of the state
     that it was parked under and let go from: it is sent unless its postback was parked anew since.
-    `ignore_deadline`: an operator replays it though its deadline is over.
+    `ignore_deadline`: an operator sends it though its deadline is over. `backfilled`: a backfill made it,
+    long after its event.
     """
 
     request_id: str
@@ -82,3 +83,4 @@ class Request(msgspec.Struct, frozen=True, omit_defaults=True):
     dry_run: bool = False
     released: Annotated[int, Meta(ge=-1, le=2**53)] = -1
     ignore_deadline: bool = False
+    backfilled: bool = False

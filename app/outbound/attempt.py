@@ -91,6 +91,7 @@ class Rows:
             source_topic=self._topic,
             request_id=request.request_id,
             replay=request.replay,
+            backfilled=request.backfilled,
             event_id=origin.event_id,
             lead_id=origin.lead_id,
             lead_seq=origin.lead_seq,

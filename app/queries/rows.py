@@ -26,6 +26,7 @@ class Listed:
     attempt: int
     attempt_id: str
     replay: int
+    backfilled: bool
     method: str
     host: str
     url: str
@@ -66,6 +67,7 @@ class Shown:
     attempt_id: str
     attempts: int
     replay: int
+    backfilled: bool
     event_id: str
     lead_id: str
     lead_seq: int

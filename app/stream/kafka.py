@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 import math
 import ssl
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import aiokafka.util
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
-from aiokafka.errors import KafkaError, KafkaTimeoutError
+from aiokafka.errors import GroupCoordinatorNotAvailableError, KafkaError, KafkaTimeoutError
 
 from app.settings import KafkaAuth, Settings
 from app.topics import MAX_RECORD_BYTES, MAX_REJECTED_BYTES
@@ -160,6 +160,27 @@ def new_changelog_reader(settings: Settings) -> AIOKafkaConsumer:
 def new_admin(settings: Settings) -> AIOKafkaAdminClient:
     """A client for topics and their settings."""
     return AIOKafkaAdminClient(**client_options(settings), request_timeout_ms=30_000)
+
+
+async def coordinator_of(admin: AIOKafkaAdminClient, group: str) -> int:
+    """The node that keeps a group. A Kafka that never had one makes a topic for groups: it needs a moment."""
+    while True:
+        try:
+            return int(await admin.find_coordinator(group))
+        except GroupCoordinatorNotAvailableError:
+            await asyncio.sleep(_TRY_AGAIN_S)
+
+
+async def committed(
+    admin: AIOKafkaAdminClient, group: str, partitions: Sequence[TopicPartition]
+) -> dict[TopicPartition, int]:
+    """The offset before which a group has handled all of each partition, 0 where it has committed none.
+
+    Raises `KafkaError`.
+    """
+    coordinator = await coordinator_of(admin, group)
+    kept = await admin.list_consumer_group_offsets(group, coordinator, list(partitions))
+    return {tp: max(0, kept[tp].offset) if tp in kept else 0 for tp in partitions}
 
 
 async def topic_names(settings: Settings) -> set[str]:

@@ -33,7 +33,7 @@ log_records_ = st.builds(
     url=a_text,
     host=st.sampled_from(["a.example", "b.example"]) | a_text,
     response_status=st.none() | st.integers(0, 65535),
-    duration_ms=st.none() | st.floats(allow_nan=False),
+    duration_ms=st.none() | st.floats(allow_nan=False, allow_infinity=False),
     request_headers=texts,
     response_headers=texts,
     tags=st.builds(Tags, utm_source=st.none() | a_text),

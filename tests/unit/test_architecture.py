@@ -29,6 +29,7 @@ _SHELL_FILES = {
     "writer.py",
     "retries.py",
     "tiers.py",
+    "underway.py",
     "memory.py",
     "newest.py",
     "parked.py",
