@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from app.presets.catalogue import presets
 from tests.contracts import google_analytics, meta, snap, tiktok
 from tests.contracts.checks import sha256
 from tests.contracts.network_leads import BARE, NETWORKS, NEW, SALE, SECRETS, counted, vendors
@@ -253,6 +254,75 @@ def test_a_network_refuses_a_sale_with_one_thing_wrong_and_it_is_not_tried_again
     expected = "auth" if change is _OF_ONE["tiktok-events"]["another's pixel"] else "final"
     assert judged(request, vendor(changed(sale, change))).verdict == expected
     assert counted(vendor) == 0
+
+
+@pytest.mark.parametrize(
+    ("network", "right", "wrong"),
+    [
+        ("meta-capi", "{time}", "{time|ms}"),
+        ("meta-capi", "{email|prehashed|trim|lower|sha256}", "{email|trim|lower}"),
+        ("meta-capi", "{phone|prehashed|e164|sha256}", "{phone|e164}"),
+        ("meta-capi", "{geo|trim|lower|sha256}", "{geo|lower}"),
+        ("meta-capi", "{id|sha256}", "{id}"),
+        ("meta-capi", "{fbc}", "{fbclid}"),
+        ("meta-capi", "{id}-{event}", "{tag.nothing}"),
+        ("meta-capi", "v26.0", "v19.0"),
+        ("tiktok-events", "{time}", "{time|ms}"),
+        ("tiktok-events", "{email|prehashed|trim|lower|sha256}", "{email}"),
+        ("tiktok-events", "Access-Token", "Authorization"),
+        ("snap-capi", "{time}", "{time|ms}"),
+        ("snap-capi", "{phone|prehashed|e164|sha256}", "{phone|digits}"),
+        ("snap-capi", "SIGN_UP", "Lead"),
+        ("ga4", "{time|ms|mul:1000}", "{time|ms}"),
+        ("ga4", "{tag.ga_client_id|trim}", "{tag.nothing}"),
+        ("taboola", "click-id", "click_id"),
+        ("taboola", "{tag.tblci|trim}", "{tag.tblci|lower}"),
+    ],
+)
+def test_a_mistake_in_a_preset_would_be_noticed(network: str, right: str, wrong: str) -> None:
+    vendor = vendor_of(network)
+    [(request, asked)] = made_of(network, SECRETS, NOW_MS, NEW, mistake=(right, wrong)).requests
+    judgement = judged(request, vendor(asked))
+    assert counted(vendor) == 0, asked.body
+    assert judgement.verdict in ("final", "auth") or network in ("ga4", "taboola")
+
+
+@pytest.mark.parametrize(
+    ("network", "right", "wrong", "field"),
+    [
+        ("meta-capi", "{phone|prehashed|e164|sha256}", "{phone|prehashed|e164|prepend:+|sha256}", "ph"),
+        ("meta-capi", "{phone|prehashed|e164|sha256}", "{phone|prehashed|digits|sha256}", "ph"),
+        ("meta-capi", "{email|prehashed|trim|lower|sha256}", "{email|prehashed|trim|sha256}", "em"),
+        ("meta-capi", "{email|prehashed|trim|lower|sha256}", "{email|trim|lower|sha256|sha256}", "em"),
+        ("meta-capi", "{geo|trim|lower|sha256}", "{geo|sha256}", "country"),
+        ("tiktok-events", "|e164|prepend:+|sha256}", "|e164|sha256}", "phone"),
+        ("snap-capi", "{phone|prehashed|e164|sha256}", "{phone|prehashed|e164|prepend:+|sha256}", "ph"),
+    ],
+)
+def test_a_hash_of_what_is_not_normalised_finds_nobody(
+    network: str, right: str, wrong: str, field: str
+) -> None:
+    vendor = vendor_of(network)
+    for mistake in (None, (right, wrong)):
+        [asked] = made_of(network, SECRETS, NOW_MS, NEW, mistake=mistake).asked
+        vendor.counted.matched.clear()
+        vendor.counted.events.clear()
+        assert vendor(asked).status == 200
+        [matched] = vendor.counted.matched.values()
+        assert (field in matched) is (mistake is None)
+
+
+@pytest.mark.parametrize("network", NETWORKS)
+def test_the_postbacks_of_a_network_read_its_answers_alike(network: str) -> None:
+    lead, sale = presets()[network].postbacks
+    for key in ("verdict", "retry", "omit_empty", "headers"):
+        assert lead.get(key) == sale.get(key)
+
+
+def test_google_analytics_may_be_told_to_process_in_the_eu() -> None:
+    [asked] = made("ga4", NEW, host="region1.google-analytics.com").asked
+    assert asked.host == "region1.google-analytics.com"
+    assert made("ga4", NEW).asked[0].host == "www.google-analytics.com"
 
 
 @pytest.mark.parametrize(
