@@ -19,6 +19,11 @@ _CURES = (
         ("the proxy",),
         "It is the proxy, not the receiver: see POSTBACKS_PROXY; it has to allow CONNECT to that address.",
     ),
+    (
+        ("access token",),
+        "It is the token server or the credential in the secret, not the receiver: its answer says which; "
+        "`postbacks test-send` tries it.",
+    ),
     (("401", "403", "auth"), "Renew the token: it stands in the flow's link or headers, or in a secret."),
     (("404", "410"), "Compare the link with the receiver's: a path, or a click id that it does not know."),
     (("400", "422"), "Compare what was sent with the receiver's documentation."),

@@ -3,9 +3,9 @@
 - A token is renewed five minutes before it expires (a short-lived one in its last quarter), while it still
   serves, and is not used in its last ten seconds (its last tenth).
 - A receiver's 401 to a token that was accepted before means that it was taken back early: it is given up, and
-  the send is a retry. So are those that were under way with it. A 401 to a token that nobody has accepted
-  yet is about the credential: that is `auth`, and the token is given up only once it is a minute old, so that
-  a receiver that refuses all has us not ask without end.
+  the send is a retry. So are those that were under way with it. A 401 to a token that nobody has accepted yet
+  is about the credential, or the receiver: that is `auth`. A token of less than a minute is neither given up
+  nor outdated: a receiver that refuses all, beside one that accepts it, has us not ask without end.
 - After a failure nobody asks for 5 s, doubled to a minute; after a refusal of the credential for 5 s.
 
 Times are seconds of a steady clock.
@@ -67,7 +67,7 @@ class Access:
             return False
         if not is_mine:
             return True
-        is_outdated = self._accepted
-        if is_outdated or now_s - self._granted_s >= YOUNG_S:
-            self._token, self._ends_s = None, 0.0
-        return is_outdated
+        if now_s - self._granted_s < YOUNG_S:
+            return False
+        self._token, self._ends_s = None, 0.0
+        return self._accepted

@@ -24,7 +24,9 @@ from app.outbound.guard import Guard
 from app.outbound.health import report_of
 from app.outbound.hosts.job import NOTHING
 from app.outbound.policy import next_step
+from app.outbound.trial import send_once
 from app.outbound.verdict import Judgement, judge
+from app.settings import load
 from app.templates.text import Slot, Text
 from tests.outbound import LOOPBACK, OCCURRED_AT, request
 from tests.receivers import Exchange, Script, answer, drip, late, raw, reset
@@ -137,6 +139,7 @@ async def _token(sender: _Sender) -> str:
 async def test_a_token_that_is_taken_back_early_costs_a_retry_and_parks_nothing(tmp_path: Path) -> None:
     async with _sending(tmp_path) as sender:
         await sender.status()
+        sender.clock.now_s += 61
         sender.server.valid.clear()
         refused = await asyncio.gather(*(sender.send() for _ in range(5)))
         for outcome in refused:
@@ -148,6 +151,20 @@ async def test_a_token_that_is_taken_back_early_costs_a_retry_and_parks_nothing(
             assert judged.reason == "status 401: the access token is outdated, another is fetched"
         assert await sender.status() == 200
         assert len(sender.server.asked) == 2
+
+
+async def test_one_receiver_that_refuses_what_another_accepts_gets_no_new_token_each_time(
+    tmp_path: Path,
+) -> None:
+    async def play(exchange: Exchange) -> None:
+        await answer(401 if b"/v1/refuses" in exchange.received.target else 200)(exchange)
+
+    async with _sending(tmp_path, TokenServer(api=play)) as sender:
+        refused = request(sender.server.url("/v1/refuses"), headers=_HEADERS)
+        for _ in range(5):
+            assert await sender.status() == 200
+            assert _judged(await sender.courier.send(refused)).verdict == "auth"
+        assert len(sender.server.asked) == 1
 
 
 async def test_a_receiver_that_refuses_a_fresh_token_means_the_credential(tmp_path: Path) -> None:
@@ -288,6 +305,18 @@ async def _attempted(sender: _Sender, rows: Rows) -> LogRecord:
     step = next_step(sent, told, 1, OCCURRED_AT)
     times = {"started_ms": OCCURRED_AT, "ended_ms": OCCURRED_AT}
     return rows.attempt(sent, Address(0, 1), outcome, told, step, attempt_id="a", **times)
+
+
+async def test_a_test_send_has_its_token_and_shows_it_to_nobody(tmp_path: Path) -> None:
+    async with TokenServer(api=_echo) as server:
+        environ = {"POSTBACKS_ALLOW_NETWORKS": "127.0.0.0/8"}
+        secrets = Secrets({"POSTBACKS_SECRET_GOOGLE": server.service_account()})
+        sent = request(server.url("/v1/"), method="POST", headers=_HEADERS, body="{}")
+        row = await send_once(load(environ), secrets, sent)
+        assert (row.response_status, row.verdict) == (200, "ok")
+        assert row.request_headers["Authorization"] == "•••"
+        shown = msgspec.json.encode(row).decode()
+        assert [value for value in (*server.given, "PRIVATE KEY", "k1") if value in shown] == []
 
 
 async def _echo(exchange: Exchange) -> None:

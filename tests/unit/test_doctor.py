@@ -508,6 +508,11 @@ _MISTAKES = {
         _facts(clickhouse=_clickhouse(sendings=[
             Sending("track.er", "F-7", "fb", 0, 9, 0, "the proxy refused to connect: status 403")])),
     ),
+    "a token server that refuses": _Mistake(
+        "receivers", "fail", ["g.example: 9 sends of F-7/fb"], ["not the receiver", "test-send"],
+        _facts(clickhouse=_clickhouse(sendings=[
+            Sending("g.example", "F-7", "fb", 0, 9, 0, "no access token for secret g: status 400")])),
+    ),
     "a private address": _Mistake(
         "receivers", "fail", ["crm.local", "open internet"], ["POSTBACKS_ALLOW_NETWORKS"],
         _facts(clickhouse=_clickhouse(
