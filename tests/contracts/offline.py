@@ -37,25 +37,25 @@ class Made:
         return [asked for _, asked in self.requests]
 
 
-def made_of(
-    preset_id: str,
-    secrets: Mapping[str, str],
-    now_ms: int,
-    *events: Mapping[str, Any],
-    mistake: tuple[str, str] | None = None,
-    **params: str,
-) -> Made:
-    """What a preset makes of the events of one lead, all recorded at `now_ms`.
+def config_of(preset_id: str, **params: str) -> str:
+    """The flow that a preset makes, as JSON.
 
-    The parameters are its examples, but for those that need not be given and are not. A `mistake` is a text
-    of its templates and what stands there instead.
+    The parameters are its examples, but for those that need not be given and are not.
     """
     preset = presets()[preset_id]
     given = {one.name: one.example for one in preset.params if one.default is None} | params
-    config = json.dumps(add({"flow_id": "F-7", "postbacks": []}, preset, given).config)
-    if mistake is not None:
-        assert mistake[0] in config, mistake
-        config = config.replace(*mistake)
+    return json.dumps(add({"flow_id": "F-7", "postbacks": []}, preset, given).config)
+
+
+def made_of(
+    preset_id: str, secrets: Mapping[str, str], now_ms: int, *events: Mapping[str, Any], **params: str
+) -> Made:
+    """What a preset makes of the events of one lead, all recorded at `now_ms`."""
+    return made_by(config_of(preset_id, **params), secrets, now_ms, *events)
+
+
+def made_by(config: str, secrets: Mapping[str, str], now_ms: int, *events: Mapping[str, Any]) -> Made:
+    """The same of a flow config."""
     flow = parse(config.encode(), version=1)
     terms = Terms({"F-7": flow}.get, secrets.get, lambda: "random", 5.0, 90 * 86_400_000, "w1")
     lead: Lead | None = None

@@ -14,7 +14,7 @@ from app.presets.catalogue import presets
 from tests.contracts import google_analytics, meta, snap, tiktok
 from tests.contracts.checks import sha256
 from tests.contracts.network_leads import BARE, NETWORKS, NEW, SALE, SECRETS, counted, vendors
-from tests.contracts.offline import Made, judged, made_of
+from tests.contracts.offline import Made, config_of, judged, made_by, made_of
 from tests.contracts.vendor import Answer, Asked
 
 NOW_MS = 1_795_446_000_250
@@ -23,6 +23,13 @@ Change = Callable[[dict[str, Any]], Any]
 
 def made(network: str, *events: dict[str, Any], **params: str) -> Made:
     return made_of(network, SECRETS, NOW_MS, *events, **params)
+
+
+def mistaken(network: str, right: str, wrong: str) -> Made:
+    """What the preset would make of a lead if its templates said something else."""
+    config = config_of(network)
+    assert right in config
+    return made_by(config.replace(right, wrong), SECRETS, NOW_MS, NEW)
 
 
 def vendor_of(network: str) -> Any:
@@ -281,7 +288,7 @@ def test_a_network_refuses_a_sale_with_one_thing_wrong_and_it_is_not_tried_again
 )
 def test_a_mistake_in_a_preset_would_be_noticed(network: str, right: str, wrong: str) -> None:
     vendor = vendor_of(network)
-    [(request, asked)] = made_of(network, SECRETS, NOW_MS, NEW, mistake=(right, wrong)).requests
+    [(request, asked)] = mistaken(network, right, wrong).requests
     judgement = judged(request, vendor(asked))
     assert counted(vendor) == 0, asked.body
     assert judgement.verdict in ("final", "auth") or network in ("ga4", "taboola")
@@ -303,13 +310,13 @@ def test_a_hash_of_what_is_not_normalised_finds_nobody(
     network: str, right: str, wrong: str, field: str
 ) -> None:
     vendor = vendor_of(network)
-    for mistake in (None, (right, wrong)):
-        [asked] = made_of(network, SECRETS, NOW_MS, NEW, mistake=mistake).asked
+    for written in (right, wrong):
+        [asked] = mistaken(network, right, written).asked
         vendor.counted.matched.clear()
         vendor.counted.events.clear()
         assert vendor(asked).status == 200
         [matched] = vendor.counted.matched.values()
-        assert (field in matched) is (mistake is None)
+        assert (field in matched) is (written == right)
 
 
 @pytest.mark.parametrize("network", NETWORKS)
