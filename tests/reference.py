@@ -7,7 +7,6 @@ A test fails while a file is not what this writes.
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -217,8 +216,8 @@ def _commands() -> Iterator[str]:
 
 def _help(path: Sequence[str]) -> str:
     """Of `preview`, whose help lists all macros, without these: they have a page."""
-    os.environ["COLUMNS"] = "100"
-    said = CliRunner().invoke(commands, [*path, "--help"], prog_name="postbacks").output
+    runner = CliRunner(env={"COLUMNS": "100"})
+    said = runner.invoke(commands, [*path, "--help"], prog_name="postbacks").output
     return said.partition("\nmacros:")[0].rstrip()
 
 
