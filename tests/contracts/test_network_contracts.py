@@ -440,6 +440,7 @@ def test_nothing_is_tried_after_the_day_from_which_the_network_takes_it_no_more(
     oldest = {"meta-capi": meta.OLDEST_S, "tiktok-events": tiktok.OLDEST_S, "snap-capi": snap.OLDEST_S}
     for request, _ in made(network, NEW, SALE).requests:
         assert request.delivery.deadline_s == days * 86_400
+        assert request.delivery.max_attempts == 24  # the day ends it, not the count: over a week of waits
         assert request.delivery.deadline_s == oldest.get(network, days * 86_400)
     assert google_analytics.OLDEST_S == 3 * 86_400
 
