@@ -20,6 +20,7 @@ import app.topics
 from app import settings as settings_module
 from app.cli.about_settings import ABOUT
 from app.cli.commands import app as commands
+from app.imports.tool import tools
 from app.kit import metrics
 from app.kit.reader import PREFIX, Reader
 from app.settings import UNSUPPORTED, Settings, load
@@ -47,6 +48,7 @@ def pages() -> dict[str, str]:
         "metrics.md": _page("Metrics", _metrics()),
         "commands.md": _page("Commands", _commands()),
         "macros.md": _page("Macros and filters", _macros()),
+        "imports.md": _page("Macros of other tools", _imports()),
     }
 
 
@@ -238,6 +240,27 @@ def _table(what: str, rows: Sequence[Help], form: str) -> Iterator[str]:
     for one in rows:
         written = one.write + ("…" if one.write.endswith(".") else "")
         yield f"| `{form.format(written)}` | {one.says.replace('|', chr(92) + '|')} |"
+
+
+def _imports() -> Iterator[str]:
+    yield (
+        "What `postbacks import` and the flow editor make of them ([how](../import.md)). A macro that is a\n"
+        "tag here is empty unless leads bring it.\n"
+    )
+    for tool in tools().values():
+        yield f"## {tool.title}\n"
+        yield f"Read on {tool.read_on}: {', '.join(f'<{page}>' for page in tool.pages)}.\n"
+        if tool.unconfirmed:
+            yield f"Not found there: {'; '.join(tool.unconfirmed)}.\n"
+        yield "| theirs | ours | is |"
+        yield "| --- | --- | --- |"
+        for known in tool.macros:
+            theirs = " ".join(f"`{{{name}}}`" for name in known.names)
+            numbers = f" (# is 1 to {known.to})" if known.to else ""
+            ours = f"`{known.ours}`" if known.ours else "–"
+            says = "; ".join(filter(None, (known.says, known.check))).replace("|", "\\|")
+            yield f"| {theirs}{numbers} | {ours.replace('|', chr(92) + '|')} | {says} |"
+        yield ""
 
 
 def main() -> None:

@@ -20,6 +20,7 @@ from app.cli.doctor import doctor
 from app.cli.ending import fail, kafka_told, reach_kafka, run_async, settings_told
 from app.cli.flags import FLAGS, OPEN_FLAGS, environment_of, parameters
 from app.cli.flows import flows_app
+from app.cli.imports import import_links
 from app.cli.leads import leads_app
 from app.cli.logs import logs_app
 from app.cli.parking import discard, park, release
@@ -226,6 +227,7 @@ def embedded_broker(context: typer.Context) -> None:
 
 
 app.command("test-send")(send_for_test)
+app.command("import")(import_links)
 for _command in (dev, demo, doctor, park, release, discard, replay, backfill, simulate, stats):
     app.command()(_command)
 app.command()(schema)

@@ -2,27 +2,23 @@
 
 from __future__ import annotations
 
-import json
 import sys
-from collections.abc import Mapping
 from datetime import date
 from typing import Annotated, Any
 
 import typer
 
-from app.cli.ending import confirm, fail, run_async, settings_told
-from app.cli.flows import read_flows, secrets_here, write_flows
+from app.cli.changing import change_flow
+from app.cli.ending import fail
+from app.cli.flows import secrets_here
 from app.cli.printing import JsonOption, print_json, printable
 from app.cli.tables import Column, print_table
-from app.flows.config import FlowFault, parse
-from app.flows.layout import written
 from app.kit.clock import today
 from app.presets.catalogue import presets
 from app.presets.expiry import ending, lint
-from app.presets.fill import Added, ParamFault, add, wrong_params
+from app.presets.fill import ParamFault, add, wrong_params
 from app.presets.preset import Preset
 from app.presets.story import sections, variable_of
-from app.settings import Settings
 from app.templates.names import nearest
 
 presets_app = typer.Typer(
@@ -94,26 +90,13 @@ def apply(
     if wrong := wrong_params(found, given):
         fail(str(ParamFault(found, wrong)), status=2)
 
-    async def work(settings: Settings) -> dict[str, Any]:
-        before = (await read_flows(settings)).get(flow)
-        added, config = _added(found, given, flow, before)
-        _say_what_else(found, config)
-        if not as_json:
-            print(config.decode())
-            sys.stdout.flush()
-        what = "a new flow" if before is None else f"version {before[1]}"
-        confirm(f"Write flow {flow} ({what}) with {', '.join(added.postbacks)}?", yes=yes)
-        now = (await read_flows(settings)).get(flow)
-        if (now and now[1]) != (before and before[1]):
-            fail(f"flow {flow} was changed by somebody else meanwhile, nothing was written: run it again")
-        versions = await write_flows(settings, {flow: config})
-        return {"flow_id": flow, "version": versions[flow], "postbacks": list(added.postbacks)}
-
-    done = run_async(settings_told(), work)
-    if as_json:
-        print_json([done])
-    else:
-        print(f"flow {flow} applied", file=sys.stderr)
+    change_flow(
+        flow,
+        lambda config: add(config, found, given),
+        lambda config: _say_what_else(found, config),
+        yes=yes,
+        as_json=as_json,
+    )
 
 
 def _preset(name: str) -> Preset:
@@ -133,23 +116,6 @@ def _given(params: list[str]) -> dict[str, str]:
             fail(f"--param {name} is given twice", status=2)
         given[name] = value
     return given
-
-
-def _added(
-    preset: Preset, given: Mapping[str, str], flow_id: str, before: tuple[bytes, int] | None
-) -> tuple[Added, bytes]:
-    """The flow's config with the preset in it; what cannot be is the end of the command, with status 2."""
-    text = '{\n  "flow_id": ""\n}' if before is None else before[0].decode()
-    try:
-        if before is not None:
-            parse(before[0])
-        told = {"flow_id": flow_id} if before is None else json.loads(text)
-        added = add(told, preset, given)
-        config = written(added.config, text).encode()
-        parse(config)
-    except FlowFault as fault:
-        fail(f"flow {flow_id}: {fault}", status=2)
-    return added, config
 
 
 def _say_what_else(preset: Preset, config: bytes) -> None:

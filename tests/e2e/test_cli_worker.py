@@ -174,6 +174,21 @@ def test_a_preset_is_added_to_a_flow_and_no_edit_of_others_is_lost(made: Shell) 
     assert [one["id"] for one in shown["config"]["postbacks"]] == ["new", "telegram"]
     assert made.run(*apply[:3], "--flow", "F-9", *apply[5:], "--yes").returncode == 0
     assert [row["flow_id"] for row in made.rows("flows", "list")] == ["F-7", "F-9"]
+    link = "https://ad.example/pb?c={subid}&p={revenue}"
+    asked = made.run("import", link, "--flow", "F-7", "--on", "new,approve")
+    assert (asked.returncode, asked.stdout.partition("\n")[0]) == (
+        1,
+        "https://ad.example/pb?c={click}&p={price}",
+    )
+    assert "Write flow F-7 (version 2) with ad-example?" in asked.stderr
+    [done] = made.rows("import", link, "--flow", "F-7", "--on", "new", "--on", "approve", "--yes")
+    assert done == {"flow_id": "F-7", "version": 4, "postbacks": ["ad-example"]}
+    [shown] = made.rows("flows", "show", "F-7")
+    assert shown["config"]["postbacks"][-1] == {
+        "id": "ad-example",
+        "on": ["new", "approve"],
+        "template": "https://ad.example/pb?c={click}&p={price}",
+    }
 
 
 async def test_a_broken_config_in_the_topic_is_listed_as_broken(made: Shell) -> None:

@@ -97,7 +97,7 @@ async def test_a_link_of_another_tracker_is_translated_and_inserted_without_scri
     _, shown, _ = await pages.post("/new-flow?do=translate", fields)
     assert "Read as Keitaro’s." in text_of(shown)
     assert "leads have to bring it as the tag external_id" in text_of(shown)
-    assert "There is a preset for this host, Meta Conversions API" in text_of(shown)
+    assert "There is a preset for this receiver, Meta Conversions API" in text_of(shown)
     assert HOSTILE not in shown
     status, part, _ = await pages.post("/new-flow?do=translate", fields, **{"HX-Request": "true"})
     assert (status, "<html" in part, "{tag.external_id}" in part) == (200, False, True)

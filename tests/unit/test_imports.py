@@ -7,7 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from app.flows.config import parse
 from app.imports.dates import our_date
+from app.imports.offer import offered
+from app.imports.place import add
 from app.imports.tool import ToolFault, macros_of, read_tool, tools
 from app.imports.translate import Imported, translate
 from app.leads.events import LeadEvent, decode
@@ -195,6 +198,37 @@ def test_the_words_of_a_status_are_sent() -> None:
     assert program.render(facts).link == (
         "https://ad.example/pb?cid=&s=bill&p=3&d=2026-11-23%2017%3A00&x=c-1&k="
     )
+
+
+@pytest.mark.parametrize(
+    ("link", "ids"),
+    [
+        ("https://graph.facebook.com/v26.0/1/events?em={subid}", ["meta-capi"]),
+        ("https://tr.example/5bfa0f7/postback?subid={sub1}&status={status}&payout={sum}", ["keitaro"]),
+        ("https://tr.example/postback?cid=REPLACE&payout=OPTIONAL&txid=OPTIONAL", ["voluum"]),
+        ("https://ad.example/pb?x={subid}", []),
+    ],
+)
+def test_a_link_is_offered_the_presets_of_its_receiver(link: str, ids: list[str]) -> None:
+    assert [preset.id for preset in offered(translate(link))] == ids
+
+
+def test_a_link_is_put_into_a_flow_of_either_form() -> None:
+    template = "https://ad.example/pb?c={click}"
+    for postbacks in (
+        {"new": "https://a.example/"},
+        [{"id": "new", "on": ["new"], "template": "https://a.example/"}],
+    ):
+        added = add({"flow_id": "F", "postbacks": postbacks}, [template, template], ["hold", "approve"])
+        assert added.postbacks == ("ad-example", "ad-example-2")
+        flow = parse(json.dumps(added.config).encode())
+        assert [(one.id, one.on) for one in flow.postbacks] == [
+            ("new", ("new",)),
+            ("ad-example", ("hold", "approve")),
+            ("ad-example-2", ("hold", "approve")),
+        ]
+    assert add({"flow_id": "F"}, ["no link"], ["new"]).postbacks == ("postback",)
+    assert add({"flow_id": "F"}, [template], ["new"], "pb").postbacks == ("pb",)
 
 
 @pytest.mark.parametrize("tool", sorted(tools()))

@@ -5,18 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from app.imports.offer import offered
 from app.imports.tool import tools
 from app.imports.translate import Change, Imported, translate
-from app.presets.catalogue import suggested
 from app.presets.preset import Preset
-from app.templates.fields import host_of
 
 LINK, FROM, UNDER = "import.link", "import.from", "import.under"
 
 
 @dataclass(frozen=True, slots=True)
 class Pasted:
-    """A link that was pasted, translated, and the presets that its host is known to."""
+    """A link that was pasted, translated, and the presets that it is offered."""
 
     imported: Imported
     presets: tuple[Preset, ...]
@@ -34,7 +33,7 @@ def pasted(given: Mapping[str, str]) -> Pasted | None:
     if not link:
         return None
     imported = translate(link, tools().get(given.get(FROM, "")))
-    return Pasted(imported, suggested(host_of(imported.template)))
+    return Pasted(imported, offered(imported))
 
 
 def inserted(given: Mapping[str, str]) -> dict[str, str] | None:
