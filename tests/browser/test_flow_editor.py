@@ -72,6 +72,36 @@ def test_from_pasting_a_link_to_pressing_show(site: Site, opened: Opened) -> Non
     expect(page.get_by_label("Preview of new").locator("mark")).to_have_text("c-L-story")
 
 
+def test_a_preset_is_chosen_filled_in_and_saved(site: Site, opened: Opened, axe: str) -> None:
+    page = opened(width=390)
+    page.goto("/new-flow")
+    page.get_by_label("Flow id").fill("F-preset")
+    page.locator("[id='f-add.new']").fill(link_of(site))
+    page.get_by_text("Choose a preset: ad networks").click()
+    page.get_by_role("button", name="Meta Conversions API").click()
+    preset = page.locator("#preset")
+    expect(preset).to_contain_text("POSTBACKS_SECRET_META_TOKEN")
+    expect(preset).to_contain_text("Where to find it: Events Manager")
+    assert page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth") <= 0
+    page.evaluate(axe)
+    found = page.evaluate("async () => (await axe.run()).violations")
+    assert [one["id"] for one in found if one["impact"] in ("serious", "critical")] == []
+    preset.get_by_label(re.compile("Pixel")).fill("pixel")
+    preset.get_by_role("button", name="Insert it into the flow").click()
+    expect(page.get_by_role("alert")).to_contain_text("Not inserted")
+    expect(preset.locator(".error").first).to_contain_text("is not of the form of")
+    preset.get_by_label(re.compile("Pixel")).fill("1234567890")
+    preset.get_by_label(re.compile("Address of the page")).fill("https://land.example/")
+    preset.get_by_role("button", name="Insert it into the flow").click()
+    expect(page.get_by_role("status").first).to_contain_text("Inserted Meta Conversions API, not saved yet")
+    expect(page.get_by_label("Preview of meta-capi-lead")).to_contain_text("graph.facebook.com")
+    page.get_by_role("button", name="Save", exact=True).click()
+    expect(page.get_by_role("status").first).to_contain_text("Saved")
+    saved = site.api("/api/flows/F-preset")["config"]
+    assert saved["params"]["pixel"] == "1234567890"
+    assert [one["id"] for one in saved["postbacks"]] == ["new", "meta-capi-lead", "meta-capi-purchase"]
+
+
 def test_a_keitaro_link_is_pasted_explained_inserted_and_saved(site: Site, opened: Opened) -> None:
     page = opened()
     page.goto("/new-flow")

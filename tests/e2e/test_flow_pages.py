@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from aiohttp import ClientSession, DummyCookieJar
 
+from app.presets.catalogue import presets
 from tests.forms import fields_of
 from tests.home import Dev
 from tests.receivers import Receiver, answer
@@ -97,7 +98,7 @@ async def test_a_link_of_another_tracker_is_translated_and_inserted_without_scri
     _, shown, _ = await pages.post("/new-flow?do=translate", fields)
     assert "Read as Keitaro’s." in text_of(shown)
     assert "leads have to bring it as the tag external_id" in text_of(shown)
-    assert "There is a preset for this receiver, Meta Conversions API" in text_of(shown)
+    assert "There is a preset for this receiver: Meta Conversions API" in text_of(shown)
     assert HOSTILE not in shown
     status, part, _ = await pages.post("/new-flow?do=translate", fields, **{"HX-Request": "true"})
     assert (status, "<html" in part, "{tag.external_id}" in part) == (200, False, True)
@@ -109,6 +110,36 @@ async def test_a_link_of_another_tracker_is_translated_and_inserted_without_scri
     taken = fields_of(inserted, import__link=link, import__under="hold")
     status, refused, _ = await pages.post("/new-flow?do=insert", taken)
     assert (status, "There is a link under this event already" in text_of(refused)) == (422, True)
+
+
+async def test_a_preset_is_chosen_filled_in_and_inserted_without_script(pages: Pages) -> None:
+    page = await pages.get("/new-flow")
+    assert "Google Analytics 4" in text_of(page)
+    listed = json.loads(await pages.get("/api/presets"))["data"]
+    assert [one["id"] for one in listed] == list(presets())
+    assert {"params", "secrets", "postbacks", "unconfirmed", "read_on"} <= listed[0].keys()
+    fields = fields_of(page, flow_id="F-g", add__new="https://t.example/")
+    _, chosen, _ = await pages.post("/new-flow?do=preset:telegram", fields)
+    told = text_of(chosen)
+    for words in (
+        "POSTBACKS_SECRET_TELEGRAM_TOKEN",
+        "not set here",
+        "read on 2026",
+        "Not confirmed on the vendor",
+    ):
+        assert words in told
+    _, refused, _ = await pages.post(
+        "/new-flow?do=add-preset", fields_of(chosen, gallery__param__chat="my chat")
+    )
+    assert "Not inserted: mend what is marked" in text_of(refused)
+    assert "'my chat' is not of the form of '-1001234567890'" in text_of(refused)
+    sound = fields_of(refused, gallery__param__chat=" -100123456 ")
+    status, inserted, _ = await pages.post("/new-flow?do=add-preset", sound)
+    assert (status, "Inserted Telegram Bot API, not saved yet" in text_of(inserted)) == (200, True)
+    assert (await pages.post("/new-flow?do=save", fields_of(inserted)))[0] == 303
+    saved = await pages.get("/flows/F-g?as=json")
+    for words in ('"chat": "-100123456"', '"id": "telegram"', '"template": "https://t.example/"'):
+        assert words in unescape(saved)
 
 
 async def test_a_link_is_pasted_checked_tried_saved_and_brought_back(

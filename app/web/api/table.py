@@ -10,6 +10,7 @@ from app.web.api.flows import list_flows, put_flow, remove_flow, show_flow
 from app.web.api.leads import show_lead
 from app.web.api.openapi import Route, document
 from app.web.api.postbacks import list_postbacks, show_postback
+from app.web.api.presets import list_presets
 from app.web.api.preview import send_test, show_preview
 from app.web.api.replay import replay
 from app.web.api.states import set_state
@@ -35,6 +36,7 @@ ROUTES = (
     ),
     Route("POST", "/api/preview", show_preview, "viewer", refuses=(422,), reads={_JSON: "PreviewAsked"}),
     Route("POST", "/api/test-send", send_test, "editor", refuses=(409, 422), reads={_JSON: "PreviewAsked"}),
+    Route("GET", "/api/presets", list_presets, "viewer"),
     Route("GET", "/api/postbacks", list_postbacks, "viewer", refuses=(422, 504)),
     Route("GET", "/api/postbacks/{request_id}", show_postback, "viewer", refuses=(404, 504)),
     Route("POST", "/api/replay", replay, "editor", refuses=(409, 422, 504)),

@@ -13,6 +13,7 @@ from app.flows.layout import written
 from app.flows.written import EVENTS
 from app.imports.tool import tools
 from app.join.trial import trial_request
+from app.kit.clock import day_of
 from app.log.writer import ClickHouseFault
 from app.messages.record import LogRecord
 from app.outbound.trial import send_once
@@ -28,6 +29,7 @@ from app.web.flows.checks import Checks, Note, check, check_text
 from app.web.flows.difference import Line, difference
 from app.web.flows.draft import NEW, Draft, Tab, opened, sent, value_of
 from app.web.flows.form import boxes_of
+from app.web.flows.gallery import PRESET, Chosen, by_kind, chosen
 from app.web.flows.importing import UNDER, inserted, pasted
 from app.web.flows.merge import GONE, merged
 from app.web.flows.sample import Sample, change_for, sample_lead, sample_of
@@ -96,13 +98,20 @@ async def new_flow(request: web.Request) -> web.Response:
 
 
 async def edit(request: web.Request) -> web.Response:
-    """What a button asks for: `do` is save, check, form, json, translate, insert, or test: and a key."""
+    """What a button asks for.
+
+    `do` is save, check, form, json, translate, insert, add-preset, or test: or preset: and a key.
+    """
     draft, pairs = await _draft(request)
     do = request.query.get("do") or dict(pairs).get("do", "save")
     if do in ("form", "json"):
         return await _switched(request, draft, "form" if do == "form" else "json")
     if do.startswith("test:"):
         return await _tested(request, draft, do.removeprefix("test:"))
+    if do.startswith("preset:"):
+        return await _preset(request, draft, do.removeprefix("preset:"))
+    if do == "add-preset":
+        return await _preset_added(request, draft)
     if do == "translate":
         return await _translated(request, draft)
     if do == "insert":
@@ -199,6 +208,32 @@ async def _conflict(request: web.Request, draft: Draft, flow_id: str) -> web.Res
         on_top.tab = "json"
     said = Said("fault", say("flow.conflict", theirs=stored.version, yours=draft.version))
     return await _editor(request, on_top, status=409, said=[said], diffs=diffs)
+
+
+async def _preset(request: web.Request, draft: Draft, preset_id: str) -> web.Response:
+    draft.given = {**draft.given, PRESET: preset_id}
+    if is_part(request):
+        return page(request, "_flow_preset.html", chosen=_chosen(request, draft))
+    return await _editor(request, draft)
+
+
+def _chosen(request: web.Request, draft: Draft) -> Chosen | None:
+    web_role = web_of(request)
+    return chosen(draft.given, web_role.secrets, day_of(web_role.now_ms()))
+
+
+async def _preset_added(request: web.Request, draft: Draft) -> web.Response:
+    """The editor with the chosen preset in the draft; nothing is saved."""
+    made, preset = draft.made, _chosen(request, draft)
+    if preset is None or made is None or made.wrong:
+        return await _editor(request, draft, status=422, said=[Said("fault", say("flow.mend_first"))])
+    if (marked := preset.with_faults()).wrong:
+        said = Said("fault", say("gallery.not_inserted"))
+        return await _editor(request, draft, status=422, said=[said], preset=marked)
+    text = written(preset.added_to(made.value).config, draft.draft)
+    filled = Draft(draft.flow_id, draft.version, draft.base, text, "form", {}, draft.lead)
+    said = Said("note", say("gallery.inserted", title=preset.preset.title))
+    return await _editor(request, filled, said=[said])
 
 
 async def _translated(request: web.Request, draft: Draft) -> web.Response:
@@ -312,6 +347,7 @@ async def _editor(
     said: list[Said] | None = None,
     diffs: Diffs | None = None,
     trial: Trial | None = None,
+    preset: Chosen | None = None,
 ) -> web.Response:
     web_role, form = web_of(request), draft.form
     if form is None:
@@ -340,6 +376,8 @@ async def _editor(
         given=lambda name: draft.given.get(name, ""),
         tools=tools().values(),
         pasted=pasted(draft.given),
+        gallery=by_kind(),
+        chosen=preset or _chosen(request, draft),
         pretty=pretty,
         by_field=_notes_by_field(checked["checks"].faults if status == 422 else []),
         leads=await _latest_leads(web_role, draft.flow_id),
