@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 
 from app.doctor.finding import Finding, Unknown, counted, listed, unchecked
 from app.flows.flow import Flow
-from app.kit.oauth import BadCredential, credential_of
+from app.kit.oauth import BadCredential, credential_of, is_credential
 
 
 def check_secrets(flows: Mapping[str, Flow] | Unknown, secret: Callable[[str], str | None]) -> list[Finding]:
@@ -34,7 +34,8 @@ def check_secrets(flows: Mapping[str, Flow] | Unknown, secret: Callable[[str], s
 def _fault(value: str | None) -> str | None:
     """Why an OAuth credential cannot be used; None for any other value."""
     try:
-        credential_of(value or "")
+        if value is not None and is_credential(value):
+            credential_of(value)
     except BadCredential as fault:
         return str(fault)
     return None

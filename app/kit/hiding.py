@@ -21,6 +21,9 @@ _SHORTEST_CODED = 8  # bytes; what is shorter would be found in much that is not
 _SHORTEST_REST = 4
 _FEW_RUNS = 32  # beyond, one automaton looks for all of them faster than each is looked for
 _LONGEST_PIECE = 64  # characters
+_ENOUGH = 8  # characters of a run; with whole ones re2 runs out of memory at a hundred values, and is slow
+_plenty = re2.Options()
+_plenty.max_mem = 64 * 1024 * 1024
 _LONGEST_WAY = 18  # characters that one may be written in: four bytes, each percent-encoded, with a rest
 _cut_escape = re.compile(r"[\\%&].{0,11}\Z", re.DOTALL)  # what is left of an escape that was cut in two
 _plain = re.compile(r"[0-9A-Za-z]+")  # what no program writes in another way
@@ -54,7 +57,7 @@ def looks_for(values: frozenset[str]) -> Callable[[str], bool]:
         return bool
     if len(runs) <= _FEW_RUNS:
         return lambda text: any(map(text.__contains__, runs))
-    written = re2.compile("|".join(runs))
+    written = re2.compile("|".join({run[:_ENOUGH] for run in runs}), _plenty)
     return lambda text: written.search(text.encode("utf-8", "surrogatepass")) is not None
 
 

@@ -27,7 +27,8 @@ MOST_TOKEN_CHARS = 8 * 1024
 _JWT_BEARER = "urn:ietf:params:oauth:grant-type:jwt-bearer"
 _TYPES = ("service_account", "authorized_user")
 _OTHERS = ("external_account", "external_account_authorized_user", "impersonated_service_account")
-_type = re.compile(rf'"type"\s*:\s*"({"|".join((*_TYPES, *_OTHERS))})"')
+# However it is quoted or escaped: what is meant as a credential is never sent as it is.
+_type = re.compile(rf"type\W{{1,8}}({'|'.join((*_OTHERS, *_TYPES))})")
 _LOOPBACK = ("127.0.0.1", "::1", "localhost")
 # google.auth's list, and what RFC 8628 and others say for “later”; any other code means the credential.
 _PASSING = frozenset(
@@ -100,22 +101,31 @@ _credentials: msgspec.json.Decoder[Credential] = msgspec.json.Decoder(ServiceAcc
 _answers = msgspec.json.Decoder(_Said, strict=False)  # some write `expires_in` as a text
 
 
-def credential_of(value: str) -> Credential | None:
-    """The credential in the value of a secret; None for a plain secret. Raises `BadCredential`."""
-    if not value.lstrip().startswith("{") or (found := _type.search(value)) is None:
-        return None
+def credential_of(value: str) -> Credential:
+    """The credential in a value that is meant as one. Raises `BadCredential`."""
+    found = _meant(value)
+    assert found is not None, "is_credential is asked before"
     if found[1] in _OTHERS:
         raise BadCredential(
             f"an OAuth credential of type {found[1]} is not supported, {' and '.join(_TYPES)} are"
         )
     try:
-        credential = _credentials.decode(value)
+        credential = _credentials.decode(value.strip(" \t\r\n\ufeff"))
     except msgspec.ValidationError as error:
         raise BadCredential(f"as an OAuth credential of type {found[1]} it is incomplete: {error}") from None
     except msgspec.DecodeError:
         raise BadCredential(f"it looks like an OAuth credential of type {found[1]} but is no JSON") from None
     _check_link(credential.token_uri)
     return credential
+
+
+def is_credential(value: str) -> bool:
+    """Whether a value is meant as a credential. Cheap for what is none."""
+    return _meant(value) is not None
+
+
+def _meant(value: str) -> re.Match[str] | None:
+    return _type.search(value) if "type" in value else None
 
 
 def _check_link(link: str) -> None:

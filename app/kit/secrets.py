@@ -17,6 +17,8 @@ import stat
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from app.kit.oauth import is_credential
+
 PREFIX = "POSTBACKS_SECRET_"
 MAX_BYTES = 8 * 1024
 _MOST_KNOWN = 1000
@@ -38,7 +40,8 @@ class Secrets:
         """The value of the secret `name`; None when it is not set, no value, or its file is not readable."""
         for value in self._places(name):
             if value is not None and value.strip() and len(value) <= MAX_BYTES:
-                self.note(value)
+                if not is_credential(value):  # it is never sent, only its access tokens are
+                    self.note(value)
                 return value
         return None
 
@@ -54,6 +57,11 @@ class Secrets:
         if is_new:
             if len(self._handed_out) > _MOST_KNOWN:
                 del self._handed_out[next(iter(self._handed_out))]
+            self._known = frozenset(self._handed_out)
+
+    def forget(self, value: str) -> None:
+        """Let a value that is no longer good be looked for no more."""
+        if self._handed_out.pop(value, value) is None:
             self._known = frozenset(self._handed_out)
 
     def __repr__(self) -> str:

@@ -1,8 +1,8 @@
 """Access tokens for the secrets that are OAuth credentials (`app.kit.oauth`), fetched when they are needed.
 
-A plain secret costs one look at its first character. A credential's token is fetched once for all requests
-that wait for it, and renewed in the background while the old one still serves. `access` says when. Tokens,
-and what they are asked with, are noted as secrets: no row and no log line shows them.
+A plain secret costs one look for a word. A credential's token is fetched once for all requests that wait for
+it, and renewed in the background while the old one still serves. `access` says when. The newest two tokens
+are known as secrets: no row and no log line shows them.
 """
 
 from __future__ import annotations
@@ -34,6 +34,7 @@ class Held:
         self.credential = credential
         self.access = Access()
         self.fetching: asyncio.Task[None] | None = None
+        self.known: list[str] = []  # tokens, the newest last
 
     def __repr__(self) -> str:
         return f"Held({self.name})"
@@ -61,7 +62,7 @@ class TokenSource:
         self._post = post
         self._steady_s = steady_s
         self._unix_s = unix_s
-        self._held: dict[str, Held | None] = {}
+        self._held: dict[str, Held] = {}
         self._given: Given = []
 
     def __call__(self, name: str) -> str | None:
@@ -70,10 +71,9 @@ class TokenSource:
         Raises `TokenWanted` when that has to be fetched, `BadCredential` for one that cannot be used.
         """
         value = self._secrets(name)
-        if value is None or value[0] != "{":
+        if value is None or not oauth.is_credential(value):
             return value
-        held = self._held_for(name, value)
-        return value if held is None else self._token(held)
+        return self._token(self._held_for(name, value))
 
     def given(self) -> Given:
         """The access tokens handed out since this was last asked."""
@@ -98,23 +98,21 @@ class TokenSource:
 
     async def close(self) -> None:
         """Give up what is being fetched."""
-        tasks = [
-            held.fetching for held in self._held.values() if held is not None and held.fetching is not None
-        ]
+        tasks = [held.fetching for held in self._held.values() if held.fetching is not None]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    def _held_for(self, name: str, value: str) -> Held | None:
-        if value in self._held:
-            return self._held[value]
+    def _held_for(self, name: str, value: str) -> Held:
+        if (known := self._held.get(value)) is not None:
+            return known
         try:
             credential = oauth.credential_of(value)
         except BadCredential as fault:
             raise BadCredential(f"secret {name} gets no access token: {fault}") from None
         if len(self._held) >= _MOST_HELD:
             del self._held[next(iter(self._held))]
-        held = self._held[value] = None if credential is None else Held(name, credential)
+        held = self._held[value] = Held(name, credential)
         return held
 
     def _token(self, held: Held) -> str:
@@ -131,6 +129,14 @@ class TokenSource:
         if held.fetching is None and held.access.is_wanted(now_s):
             held.fetching = asyncio.create_task(self._fetch(held))
 
+    def _know(self, held: Held, token: str) -> None:
+        """Older ones are in no request, and each costs time with each answer."""
+        self._secrets.note(token)
+        if token not in held.known:
+            held.known.append(token)
+        if len(held.known) > 2:
+            self._secrets.forget(held.known.pop(0))
+
     async def _fetch(self, held: Held) -> None:
         asked_s = self._steady_s()
         try:
@@ -138,7 +144,7 @@ class TokenSource:
         finally:
             held.fetching = None
         if isinstance(told, Granted):
-            self._secrets.note(told.token)
+            self._know(held, told.token)
             held.access.granted(told, asked_s)
             ACCESS_TOKENS.labels("granted").inc()
             return
@@ -155,9 +161,6 @@ class TokenSource:
             return NotGranted(str(fault), refused=True)
         except Exception as error:  # the library cannot be loaded, say: who waits has to be told
             return NotGranted(f"it cannot be asked for: {type(error).__name__}")
-        hidden = frozenset(filter(None, (*oauth.hidden_in(held.credential), form.get("assertion"))))
-        for part in hidden:
-            self._secrets.note(part)
         answer = await self._post(link, oauth.written(form))
         if isinstance(answer, Failure):
             told: Granted | NotGranted = NotGranted(answer.text)
@@ -165,5 +168,6 @@ class TokenSource:
             told = oauth.read_answer(answer.status, answer.body)
         if isinstance(told, Granted):
             return told
+        hidden = frozenset(filter(None, (*oauth.hidden_in(held.credential), form.get("assertion"))))
         reason = hide(told.reason, to_hide(hidden))  # some say back what they were sent
         return NotGranted(f"{urlsplit(link).hostname}: {reason}", told.refused)

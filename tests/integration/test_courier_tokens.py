@@ -128,7 +128,9 @@ async def test_a_token_is_renewed_while_it_still_serves_and_not_used_once_it_is_
         assert len(sender.server.asked) == 2
         sender.clock.now_s += 3600 - 9
         sender.server.valid.discard(second)
-        assert await _token(sender) not in (first, second)
+        third = await _token(sender)
+        assert len({first, second, third}) == 3
+        assert sender.secrets.known() == {second, third}
 
 
 async def _token(sender: _Sender) -> str:
@@ -248,6 +250,8 @@ async def test_a_refused_credential_parks_and_a_new_key_in_its_file_is_used_at_o
         ('{"type": "service_account", "client_email": "a@b"}', "incomplete: Object missing required field"),
         ('{"type": "authorized_user", "refresh_token": "r', "looks like an OAuth credential"),
         ('{"type": "external_account"}', "of type external_account is not supported"),
+        ("'" + json.dumps({"type": "service_account"}) + "'", "but is no JSON"),
+        (json.dumps({"type": "authorized_user"}).replace('"', '\\"'), "but is no JSON"),
         (
             '{"type": "service_account", "client_email": "a@b", "private_key": "no-pem"}',
             "is no RSA key in PEM",
@@ -268,7 +272,7 @@ async def test_what_is_meant_as_a_credential_is_never_sent_as_it_is(
         assert sender.server.requests == []
 
 
-@pytest.mark.parametrize("value", ['{"type": "service"}', '{"a": 1}', "{", '"type": "service_account"'])
+@pytest.mark.parametrize("value", ['{"type": "service"}', '{"a": 1}', "{", "a-type-of-token"])
 async def test_a_plain_secret_with_braces_is_sent_as_it_is(tmp_path: Path, value: str) -> None:
     async with _sending(tmp_path) as sender:
         sender.holds(value)
@@ -315,6 +319,7 @@ async def test_a_test_send_has_its_token_and_shows_it_to_nobody(tmp_path: Path) 
         row = await send_once(load(environ), secrets, sent)
         assert (row.response_status, row.verdict) == (200, "ok")
         assert row.request_headers["Authorization"] == "•••"
+        assert secrets.known() == set(server.given)
         shown = msgspec.json.encode(row).decode()
         assert [value for value in (*server.given, "PRIVATE KEY", "k1") if value in shown] == []
 

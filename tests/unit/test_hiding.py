@@ -11,7 +11,7 @@ from urllib.parse import quote, quote_plus
 
 import pytest
 
-from app.kit.hiding import hide, hide_cut, to_hide
+from app.kit.hiding import hide, hide_cut, looks_for, to_hide
 
 _VALUE = 'hush/"ї &plus'
 _FORMS = to_hide(frozenset({_VALUE}))
@@ -91,3 +91,14 @@ def test_a_value_is_found_at_the_end_of_a_text_that_repeats_its_beginning() -> N
 
 def test_values_that_overlap_go_both() -> None:
     assert hide("(first-second-third)", to_hide(frozenset({"first-second", "second-third"}))) == "(•••)"
+
+
+@pytest.mark.parametrize("count", [10, 100, 1000])
+def test_as_many_values_as_there_may_be_are_looked_for_in_the_memory_there_is(
+    count: int, capfd: pytest.CaptureFixture[str]
+) -> None:
+    values = frozenset(sha256(str(number).encode()).hexdigest() for number in range(count))
+    finds = looks_for(values)
+    assert not any(finds(f"{sha256(b'x').hexdigest()} {number}" * 40) for number in range(20))
+    assert all(finds(f"x{value}x") for value in values)
+    assert capfd.readouterr().err == ""  # re2 says there that it has no memory left

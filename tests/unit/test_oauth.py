@@ -32,7 +32,7 @@ def test_the_files_that_google_gives_out_are_credentials() -> None:
     account = credential_of(json.dumps({**_ACCOUNT, "project_id": "p", "universe_domain": "googleapis.com"}))
     assert isinstance(account, ServiceAccount)
     assert (account.token_uri, account.scope) == (GOOGLE, DATA_MANAGER)
-    user = credential_of("\n" + json.dumps({**_USER, "account": "", "quota_project_id": "p"}, indent=2))
+    user = credential_of("\ufeff\n" + json.dumps({**_USER, "account": "", "quota_project_id": "p"}, indent=2))
     assert isinstance(user, AuthorizedUser)
     assert "k" not in repr(account).removeprefix("ServiceAccount")
     assert "r" not in repr(user).removeprefix("AuthorizedUser")
@@ -44,7 +44,8 @@ def test_the_files_that_google_gives_out_are_credentials() -> None:
 def test_a_credential_goes_out_by_https_alone(link: str) -> None:
     with pytest.raises(BadCredential, match="token_uri"):
         credential_of(json.dumps({**_USER, "token_uri": link}))
-    assert credential_of(json.dumps({**_USER, "token_uri": "http://127.0.0.1:8080/token"})) is not None
+    local = "http://127.0.0.1:8080/token"
+    assert credential_of(json.dumps({**_USER, "token_uri": local})).token_uri == local
 
 
 def test_a_key_signs_for_its_token_server_for_an_hour_at_most() -> None:
