@@ -133,6 +133,8 @@ class Courier:
             made = "credential", str(fault)
         except (SecretMissing, Unsendable) as fault:
             made = "unsendable", str(fault)
+        except Exception as error:  # a request that breaks us must not stop the others
+            made = _told(error, _Flight())
         self._tokens.given()  # of a request that is not sent
         return made
 
