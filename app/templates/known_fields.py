@@ -34,8 +34,8 @@ _SECONDS = (1_000_000_000, 5_000_000_000)
 """The years 2001 to 2128, in Unix seconds."""
 _units: tuple[tuple[re.Pattern[str], Unit], ...] = (
     (re.compile(r"(^|_)event_time$"), "s"),
-    (re.compile(r"(_|[a-z])(ms|Ms|millis|Millis)$"), "ms"),
-    (re.compile(r"(_|[a-z])(micros|Micros)$"), "us"),
+    (re.compile(r"(^|_)(ms|millis)$|[a-z](Ms|Millis)$"), "ms"),
+    (re.compile(r"(^|_)micros$|[a-z]Micros$"), "us"),
 )
 
 

@@ -79,7 +79,7 @@ def _hash_of_what(field: Field, _: str) -> Iterator[str]:
 
 def _hash_of_a_hash(field: Field, _: str) -> Iterator[str]:
     for macro in field.macros:
-        hashes = hashed_by(macro)
+        hashes = [name for name in hashed_by(macro) if name != "hmac"]  # which signs, also a hash
         if len(hashes) > 1:
             yield f"{macro.text} at {macro.at} is a hash of a hash: leave one of {' and '.join(hashes)}"
         elif hashes and names_a_hash(macro.name):

@@ -21,6 +21,7 @@ from app.templates.lint import lint_template
         "https://t.example/p?e={email|trim|lower|sha256}&p={phone|e164:US|sha256}&hash={email|lower|sha256}",
         "https://t.example/p?event_time={time}&timestamp_ms={now|ms}&timestamp_micros={time|ms|mul:1000}",
         "https://t.example/p?event_time={meta.at}&at_ms={tag.at}&event_id={id}-{event}&tid={request}&x={random}",
+        "https://t.example/p?items={time}&terms={now}&sig={email|lower|sha256|hmac:k}",
         "https://t.example/p?ph={phone}&email={email}&em={email}&s={event_id|sha256}&event_time={now|date:%s}",
         "https://t.example/p?u=https%3A%2F%2Fa.example%2F%3Fc%3D{click|urlencode}&v={_price|urlencode}",
         'https://t.example/p|JSON|{"user_data":{"em":["{email|trim|lower|sha256}"]},"fbc":"fb.1.{now}.{adid}"}',
