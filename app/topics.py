@@ -5,6 +5,7 @@
 | lead-events | lead id | lead event (`leads.events`) |
 | flow-configs | flow id | flow config (`flows.config`); null deletes |
 | postback-states | flow id and postback id, a JSON array | active or parked (`messages.state`) |
+| lead-erasures | lead id | up to when a lead was erased (`messages.erasure`) |
 | postback-requests | lead id | envelope of rendered requests (`messages.request`) |
 | postback-retries.<delay> | lead id | the same as in postback-requests, with the attempts so far |
 | postback-parked | request id | one rendered request; null when it was released or discarded |
@@ -28,8 +29,13 @@ from dataclasses import dataclass
 from app.kit.delays import delay_ms
 
 DAY_MS = 86_400_000
+LEADS_KEPT_DAYS = 90
+"""How long what producers wrote stays in Kafka."""
 MAX_RECORD_BYTES = 2 * 1024 * 1024
 MAX_REJECTED_BYTES = MAX_RECORD_BYTES + 64 * 1024  # a rejected record keeps its bytes and gains headers
+
+COMPACTED_DAYS = 7
+"""How long a compacted topic may hold what was replaced or deleted: what was erased is gone then."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +54,7 @@ class Topic:
     def settings(self) -> dict[str, str]:
         """The topic's own settings, by Kafka's names."""
         if self.retention_ms is None:
-            policy = {"cleanup.policy": "compact"}
+            policy = {"cleanup.policy": "compact", "max.compaction.lag.ms": str(COMPACTED_DAYS * DAY_MS)}
         else:
             policy = {"cleanup.policy": "delete", "retention.ms": str(self.retention_ms)}
         if self.is_stamped_by_us:
@@ -71,6 +77,7 @@ class Topics:
     lead_events: Topic
     flow_configs: Topic
     postback_states: Topic
+    erasures: Topic
     requests: Topic
     retries: tuple[Tier, ...]
     parked: Topic
@@ -94,7 +101,7 @@ def retries_prefix(prefix: str) -> str:
 def topics_of(
     prefix: str, partitions: int, requests_retention_days: int, retry_delays: Sequence[str]
 ) -> Topics:
-    """The topics under `prefix`; all but the two whole tables have the partition count of lead-events.
+    """The topics under `prefix`; all but those that are read whole have the partition count of lead-events.
 
     A tier keeps a record for its delay and then as long as `postback-requests` does.
     """
@@ -109,15 +116,16 @@ def topics_of(
         return Tier(Topic(name, partitions, kept_ms, is_stamped_by_us=True), waits_ms)
 
     return Topics(
-        lead_events=kept("lead-events", 90),
+        lead_events=kept("lead-events", LEADS_KEPT_DAYS),
         flow_configs=Topic(f"{prefix}.flow-configs", 1, None),
         postback_states=Topic(f"{prefix}.postback-states", 1, None),
+        erasures=Topic(f"{prefix}.lead-erasures", 1, LEADS_KEPT_DAYS * DAY_MS),
         requests=kept("postback-requests", requests_retention_days),
         retries=tuple(map(tier, retry_delays)),
         parked=Topic(f"{prefix}.postback-parked", partitions, None),
         log=kept("postback-log", requests_retention_days),
-        events_rejected=kept("lead-events-rejected", 90, MAX_REJECTED_BYTES),
-        log_rejected=kept("postback-log-rejected", 90, MAX_REJECTED_BYTES),
+        events_rejected=kept("lead-events-rejected", LEADS_KEPT_DAYS, MAX_REJECTED_BYTES),
+        log_rejected=kept("postback-log-rejected", LEADS_KEPT_DAYS, MAX_REJECTED_BYTES),
         leads_changelog=Topic(f"{prefix}-join-leads-changelog", partitions, None),
         newest_changelog=Topic(f"{prefix}-outbound-newest_delivered-changelog", partitions, None),
     )

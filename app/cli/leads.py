@@ -171,6 +171,24 @@ async def _next_ack(open_ones: deque[tuple[EventLine, asyncio.Future[Any]]], ack
     acked(line, where)
 
 
+@leads_app.command("erase")
+def erase(
+    lead_id: Annotated[str, typer.Argument(metavar="ID", help="Lead id.")],
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Erase a lead: forget it, send nothing more of it, delete its rows; says what remains and how long.
+
+    Counts first. The roles join, outbound and log must run. Have its producer stop before: an event with a
+    flow and a status that comes later begins the lead anew.
+
+    Example: postbacks leads erase L-1001
+    """
+    from app.cli.erase import erase
+
+    erase(lead_id, yes=yes, as_json=as_json)
+
+
 @leads_app.command("show")
 def show(
     lead_id: Annotated[str, typer.Argument(metavar="ID", help="Lead id.")], as_json: JsonOption = False

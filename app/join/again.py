@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from app.flows.decide import Fire
 from app.join.build import Source, Terms, fingerprint_of, render_request
 from app.leads.events import LeadEvent, decode
-from app.leads.fold import Change, fold
+from app.leads.fold import Change, Erased, fold
 from app.leads.lead import Lead
 from app.messages.request import Request
 from app.templates.fault import TemplateFault
@@ -88,6 +88,8 @@ def _change(told: Wanted, events: Iterable[Source], terms: Terms) -> tuple[Sourc
         if not isinstance(event, LeadEvent) or event.lead_id != told.lead_id:
             continue
         change = fold(lead, event, timestamp_ms=source.timestamp_ms, late_s=terms.late_s, ttl_ms=terms.ttl_ms)
+        if isinstance(change, Erased):
+            lead = None
         if not isinstance(change, Change):
             continue
         lead = change.lead

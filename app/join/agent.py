@@ -68,6 +68,7 @@ class _Emits:
     requests: list[tuple[bytes, bytes]] = field(default_factory=list)
     rows: list[tuple[bytes, bytes]] = field(default_factory=list)
     rejected: list[Rejected] = field(default_factory=list)
+    erasures: list[tuple[bytes, bytes]] = field(default_factory=list)
 
 
 class Join:
@@ -87,6 +88,7 @@ class Join:
         self._terms = terms_of(settings, self._flows.get, secrets, dry_run=settings.sending == "dry-run")
         self._lanes: dict[int, _Lane] = {}
         self._unfinished = UNFINISHED.labels(self.name)
+        self._erasures_topic = settings.topics.erasures.name
         self._rejected_topic = settings.topics.events_rejected.name
         self._rejections = Rejections(steady_ms())
         self._alarms = AlarmLines()
@@ -161,6 +163,11 @@ class Join:
                 key = effects.lead.lead_id.encode()
                 leads[key] = effects.lead
                 lane.fold(key, effects.lead)
+            elif effects.erasure is not None:
+                key = effects.erasure.lead_id.encode()
+                leads[key] = None
+                lane.fold(key, None)
+                emits.erasures.append((key, _encoder.encode(effects.erasure)))
             self._note(emits, taken, source, effects)
         self._sweep.saw(partition, max(taken.timestamp_ms for taken in batch))
         lane.store(leads, batch, self._emit(partition, emits))
@@ -198,6 +205,9 @@ class Join:
             sends.append(self._requests.add_all(partition, emits.requests))
         if emits.rows:
             sends.append(self._log.add_all(partition, emits.rows))
+        for key, erasure in emits.erasures:
+            sent = self._producer.send_and_wait(self._erasures_topic, erasure, key=key, partition=0)
+            sends.append(asyncio.ensure_future(sent))
         for one in emits.rejected:
             sends.append(asyncio.ensure_future(reject(self._producer, self._rejected_topic, one)))
         return asyncio.gather(*sends) if sends else None

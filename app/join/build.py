@@ -14,9 +14,10 @@ from msgspec import Struct
 from app.flows.decide import Decision, Fire, FlowOf, decide, remember_sent, request_id, unchanged
 from app.flows.flow import Flow, Postback
 from app.leads.events import LeadEvent, Scalar, decode
-from app.leads.fold import Change, Rejected, Repeat, fold
+from app.leads.fold import Change, Erased, Rejected, Repeat, fold
 from app.leads.lead import Lead, Sent
 from app.leads.malformed import Malformed
+from app.messages.erasure import Erasure
 from app.messages.record import Address, LogRecord, Outcome, unsent_id
 from app.messages.request import Origin, Request, Tags
 from app.templates.facts import Facts
@@ -60,13 +61,15 @@ class Terms(Struct, frozen=True):
 
 
 class Effects(Struct):
-    """What is to be done for one event, in this order: requests and rows (or the rejection), the lead."""
+    """What is to be done for one event, in this order: requests and rows (or the rejection, or the erasure),
+    the lead."""
 
-    result: Literal["folded", "repeat", "rejected"]
+    result: Literal["folded", "repeat", "rejected", "erased"]
     lead: Lead | None = None
     requests: list[Request] = []
     records: list[LogRecord] = []
     rejected: str | None = None
+    erasure: Erasure | None = None
 
 
 def join(source: Source, lead_of: Callable[[str], Lead | None], terms: Terms, now_ms: int) -> Effects:
@@ -83,6 +86,8 @@ def join(source: Source, lead_of: Callable[[str], Lead | None], terms: Terms, no
     )
     if isinstance(folded, Repeat):
         return Effects("repeat")
+    if isinstance(folded, Erased):
+        return Effects("erased", erasure=Erasure(event.lead_id, folded.until))
     if isinstance(folded, Rejected):
         return _rejected(source, folded.reason, event, terms, now_ms)
     return _fired(_Firing(source, folded, terms, now_ms, Effects("folded")))

@@ -62,8 +62,8 @@ class Lane(Generic[Lead, Event]):
         found = self._folded.get(key, _UNKNOWN)
         return self._stored(key) if found is _UNKNOWN else found
 
-    def fold(self, key: bytes, lead: Lead) -> None:
-        """What an event made of a lead, to be read by the next one; its batch's `store` follows."""
+    def fold(self, key: bytes, lead: Lead | None) -> None:
+        """What an event made of a lead (None: forgotten), read by the next; its batch's `store` follows."""
         self._folded[key] = lead
 
     def store(

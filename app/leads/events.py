@@ -74,6 +74,7 @@ class LeadEvent(Struct, kw_only=True, forbid_unknown_fields=True):
     customer: Customer | UnsetType | None = UNSET
     meta: dict[str, Scalar] | UnsetType | None = UNSET
     silent: bool = False
+    erase: bool = False
 
     def occurred_ms(self) -> int | None:
         """The event's own time in Unix milliseconds; None when it has none."""
@@ -109,7 +110,7 @@ def _decode_slowly(value: bytes, need_ids: bool) -> LeadEvent | Malformed:
     if fault := first_fault(plain, need_ids=need_ids):
         return fault
     fields = {key: part for key, part in plain.items() if key in KNOWN}
-    for name in (*IDS, "silent"):
+    for name in (*IDS, "silent", "erase"):
         if fields.get(name, "") is None:
             del fields[name]
     for name, known in (("click", CLICK), ("customer", CUSTOMER)):

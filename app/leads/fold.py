@@ -1,4 +1,4 @@
-"""Fold a lead event into its lead: `fold(lead, event) -> Repeat | Rejected | Change`.
+"""Fold a lead event into its lead: `fold(lead, event) -> Repeat | Rejected | Change | Erased`.
 
 Pure, so that the table can be computed again from the events. The rules, in the order they are asked:
 
@@ -8,6 +8,8 @@ Pure, so that the table can be computed again from the events. The rules, in the
 4. A status is late when its event is more than `late_s` older than the event that set the lead's status.
    It does not move the status, and its event only fills what the lead has no value for.
 5. Otherwise absent keeps and null clears, field by field inside `click`, `tags`, `customer` and `meta`.
+
+Before all of them: an event that says `erase` leaves no lead, and nothing else of it counts.
 
 A goal is never late: an event with a goal and a late status fires its goal, which becomes the lead's; its
 status and its other fields are late. An event moves to the new flow together with its lead.
@@ -65,7 +67,13 @@ class Change(Struct, frozen=True):
         return self.event.silent
 
 
-Folded = Repeat | Rejected | Change
+class Erased(Struct, frozen=True):
+    """The lead is forgotten, with the ids of its events. All of them are of `until` (Unix ms) or before."""
+
+    until: int
+
+
+Folded = Repeat | Rejected | Change | Erased
 
 
 def fold(lead: Lead | None, event: LeadEvent, *, timestamp_ms: int, late_s: float, ttl_ms: int) -> Folded:
@@ -73,6 +81,8 @@ def fold(lead: Lead | None, event: LeadEvent, *, timestamp_ms: int, late_s: floa
 
     `timestamp_ms` is the Kafka timestamp of the event's record, `ttl_ms` how long a lead lives untouched.
     """
+    if event.erase:
+        return Erased(timestamp_ms if lead is None else max(timestamp_ms, lead.touched_at))
     expired = lead is not None and timestamp_ms - lead.touched_at > ttl_ms
     before = None if expired else lead
     hashed = _hash(event.event_id)

@@ -145,6 +145,7 @@ _FIELDS: dict[str, Callable[[object], Reason]] = {
     "occurred_at": _time_fault,
     "price": _number_fault,
     "silent": _flag_fault,
+    "erase": _flag_fault,
 }
 _OBJECTS: dict[str, tuple[str, ...] | None] = {
     "click": CLICK,

@@ -19,6 +19,7 @@ from app.leads.events import LeadEvent
 from app.leads.instant import PATTERN
 from app.leads.malformed import IDS, STATUSES
 from app.messages.envelope import MAX_VALUES
+from app.messages.erasure import Erasure
 from app.messages.record import LogRecord
 from app.messages.request import Request
 from app.messages.state import PostbackState
@@ -43,6 +44,7 @@ _NOTES = {
     "goal": "The goal that was reached.",
     "price": "A number; a text is refused.",
     "silent": "Fold the event and fire nothing.",
+    "erase": "Forget the lead and send nothing more of it; nothing else of the event counts.",
     "tags": "Columns of the log: utm_source utm_campaign utm_content utm_term utm_medium subid; others any.",
     "meta": "Anything else that macros may use.",
 }
@@ -58,6 +60,8 @@ _REQUEST = """Rendered requests: postback-requests and postback-retries.<delay>,
 milliseconds. A secret is a slot, never a value."""
 _STATE = """Whether a postback is parked: postback-states. The record's key is a JSON array of flow id and
 postback id, such as ["F-7","fb"]; without a record the postback is active."""
+_ERASURE = """That a lead was erased: lead-erasures, one value a record, by lead id. Requests made of its
+events up to `until`, Unix milliseconds, are not sent."""
 _PARKED = """A rendered request that its parked postback keeps: postback-parked, one value a record and no
 envelope, null when it was released or discarded. The record's key is the request id, and .1, .2, … for a
 replay. Times are Unix milliseconds. A secret is a slot, never a value."""
@@ -78,6 +82,7 @@ def schemas() -> dict[str, Schema]:
         "flow-config": _titled("flow-config", _schema_of(FlowConfig)),
         "postback-request": _envelope("postback-request", Request, _REQUEST),
         "postback-state": _titled("postback-state", {**_schema_of(PostbackState), "description": _STATE}),
+        "lead-erasure": _titled("lead-erasure", {**_schema_of(Erasure), "description": _ERASURE}),
         "postback-parked": _titled("postback-parked", {**_schema_of(Request), "description": _PARKED}),
         "postback-log": _envelope("postback-log", LogRecord, _RECORD),
         "lead-events-rejected": _rejected("lead-events-rejected", "lead-events", _REJECTED),
@@ -106,7 +111,7 @@ def _lead_event() -> Schema:
     fields["occurred_at"] = {
         "anyOf": [{"type": "string", "pattern": f"^{PATTERN}$"}, {"type": "null"}, _BLANK]
     }
-    fields["silent"] = {"type": ["boolean", "null"]}
+    fields["silent"] = fields["erase"] = {"type": ["boolean", "null"]}
     for name, note in _NOTES.items():
         fields[name]["description"] = note
     made["required"] = list(IDS)

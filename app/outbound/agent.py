@@ -30,8 +30,9 @@ from app.messages.envelope import UNREADABLE, unpack
 from app.messages.record import Address, LogRecord, Outcome
 from app.messages.request import Request
 from app.outbound.answers import Answer
-from app.outbound.attempt import Rows
+from app.outbound.attempt import ERASED, Rows
 from app.outbound.courier import Courier
+from app.outbound.erased import Erasures
 from app.outbound.gate import Gate
 from app.outbound.health import report_of
 from app.outbound.hosts.job import NOTHING, Job, Report
@@ -103,6 +104,7 @@ class Outbound:
         self._mover = Mover(settings, producer, self._tiers)
         self._newest = Newest(PartitionTable(app, "newest_delivered", settings.partitions), producer)
         self._parking = Parking(settings, producer)
+        self._erasures = Erasures(settings)
         self._memories: dict[int, Memory] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._few_tasks = asyncio.Event()
@@ -113,9 +115,10 @@ class Outbound:
         app.agent(raw_topic(app, settings.topics.requests.name), name=self.name)(self._feed)
 
     def jobs(self, stopping: asyncio.Event) -> Sequence[Coroutine[Any, Any, None]]:
-        """Following the states; taking and sending; moving what is due, until `stopping`; alarms."""
+        """Following states and erasures; taking and sending; moving what is due, until `stopping`; alarms."""
         return (
             self._parking.follow(),
+            self._erasures.follow(),
             self._run(),
             self._mover.run(stopping),
             self._alarms.run(self._wrong),
@@ -126,8 +129,9 @@ class Outbound:
         return (self.app, self._mover)
 
     def waits_for(self) -> list[str]:
-        """Until the states are read, and it has partitions or knows that it has none."""
+        """Until states and erasures are read, and it has partitions or knows that it has none."""
         missing = [] if self._parking.ready.is_set() else ["the postbacks' states"]
+        missing += [] if self._erasures.ready.is_set() else ["the erased leads"]
         return missing if self.app.is_assigned else [*missing, "an assignment"]
 
     def _wrong(self) -> list[Alarm]:
@@ -158,6 +162,7 @@ class Outbound:
 
     async def _take(self) -> None:
         await self._parking.ready.wait()
+        await self._erasures.ready.wait()
         while True:
             await self._few()
             batch = await self._intake.take(_TAKE)
@@ -303,13 +308,18 @@ class Outbound:
             SKIPPED.labels(reason.partition(":")[0]).inc()
         elif outcome == "failed":
             EXHAUSTED.labels("deadline").inc()
-        row = self._rows.unsent(item.request, item.source, outcome, reason, now_ms=at_ms)
+        if outcome == "discarded":
+            row = self._rows.erased(item.request, item.source, now_ms=at_ms)
+        else:
+            row = self._rows.unsent(item.request, item.source, outcome, reason, now_ms=at_ms)
         self._remember(item, row)
         return row
 
     def _unsent(self, item: Item, at_ms: int) -> tuple[Outcome, str] | None:
         """What becomes of a request that may not be sent, and why; None when it may."""
         request = item.request
+        if self._erasures.cover(request):
+            return "discarded", ERASED
         if (late := overdue(request, at_ms)) is not None:
             return "failed", late
         if request.dry_run or self._settings.sending == "dry-run":

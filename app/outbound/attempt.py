@@ -18,6 +18,7 @@ from app.outbound.policy import Blocked, Delivered, Parked, RetryAt, Step
 from app.outbound.verdict import Judgement
 
 MAX_REASON_BYTES = 2 * 1024
+ERASED = "erased: its lead was"
 
 
 class Rows:
@@ -78,6 +79,32 @@ class Rows:
             "reason": reason,
         }
         return self._record(request, source, outcome, now_ms, told)
+
+    def erased(self, request: Request, source: Address, *, now_ms: int) -> LogRecord:
+        """The row of a request whose lead was erased: what it would have sent, and to whom, is not in it."""
+        origin = request.origin
+        outcome: Outcome = "discarded"
+        told = (self._topic, source, origin.postback_id, request.replay, request.attempts, outcome)
+        return LogRecord(
+            logged_at=now_ms,
+            requested_at=origin.requested_at,
+            outcome=outcome,
+            attempt_id=unsent_id(*told),
+            source=source,
+            source_topic=self._topic,
+            reason=ERASED,
+            request_id=request.request_id,
+            attempts=request.attempts,
+            replay=request.replay,
+            event_id=origin.event_id,
+            lead_id=origin.lead_id,
+            lead_seq=origin.lead_seq,
+            flow_id=origin.flow_id,
+            flow_version=origin.flow_version,
+            postback_id=origin.postback_id,
+            event=origin.event,
+            worker=self._worker,
+        )
 
     def _record(
         self, request: Request, source: Address, outcome: Outcome, now_ms: int, told: dict[str, Any]

@@ -14,7 +14,7 @@ from msgspec import structs
 from app.flows.decide import GLOBAL, Fire, Skip, decide, remember_sent, unchanged
 from app.join.build import Source, Terms, render_fire
 from app.leads.events import LeadEvent, decode
-from app.leads.fold import Change, Rejected, fold
+from app.leads.fold import Change, Erased, Rejected, fold
 from app.leads.lead import Lead, Sent
 from app.messages.request import Request
 from app.outbound.policy import overdue
@@ -76,6 +76,8 @@ def backfill(
         )
         if isinstance(folded, Rejected) and is_asked:
             yield Stays("rejected")
+        if isinstance(folded, Erased):
+            lead = None
         if isinstance(folded, Change):
             one = _One(source, folded, asked, known, terms, now_ms)
             decided, emitted = _decided(one, is_asked)

@@ -109,7 +109,7 @@ class Simulation:
             for request in effects.requests:
                 if request.origin.flow_id == self._flow.flow_id:
                     self._sent(share, before, source, request)
-        return effects.lead or before
+        return None if effects.erasure is not None else effects.lead or before
 
     def _note(self, share: _Share, record: LogRecord) -> None:
         """A row of what would not have been sent."""

@@ -15,7 +15,7 @@ from typing import Any, Literal
 from msgspec import structs
 
 from app.leads.events import LeadEvent, Scalar, decode
-from app.leads.fold import Change, Folded, Repeat, fold, occurred_ms
+from app.leads.fold import Change, Erased, Folded, Repeat, fold, occurred_ms
 from app.leads.lead import Lead
 from app.leads.malformed import Malformed
 
@@ -49,7 +49,7 @@ class ToldEvent:
     recorded_at: datetime
     partition: int
     offset: int
-    result: Literal["folded", "repeat", "rejected"]
+    result: Literal["folded", "repeat", "rejected", "erased"]
     reason: str = ""
     event_id: str = ""
     status: str | None = None
@@ -89,6 +89,8 @@ def _fold(
     folded = fold(before, event, timestamp_ms=timestamp_ms, late_s=late_s, ttl_ms=ttl_ms)
     if isinstance(folded, Change):
         leads[stored.partition] = folded.lead
+    elif isinstance(folded, Erased):
+        leads.pop(stored.partition, None)
     return ToldEvent(
         stored.recorded_at,
         stored.partition,
@@ -105,6 +107,8 @@ def _fold(
 def _result(before: Lead | None, folded: Folded) -> dict[str, Any]:
     if isinstance(folded, Repeat):
         return {"result": "repeat", "reason": "the lead knows this event_id: it changed nothing"}
+    if isinstance(folded, Erased):
+        return {"result": "erased", "reason": "the lead was forgotten"}
     if not isinstance(folded, Change):
         return {"result": "rejected", "reason": folded.reason}
     is_new = folded.lead.seq == 1  # also one that had expired

@@ -8,13 +8,15 @@ from pathlib import Path
 
 import pytest
 from aiokafka import TopicPartition
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
 from app.messages.envelope import unpack
 from app.settings import Settings
-from app.stream.kafka import new_reader
+from app.stream.kafka import new_admin, new_reader
 from app.stream.migrate import TopicFault, check_topics, migrate_topics
 from app.stream.outbox import Outbox
 from app.stream.whole import WholeTable, read_whole
+from app.topics import DAY_MS
 from tests.counting import counting, producing, until
 from tests.kafka import Kafka
 from tests.kafka_settings import settings_for
@@ -151,6 +153,24 @@ async def test_a_whole_table_is_ready_at_once_when_empty_and_sees_changes_of_any
         await asyncio.gather(following, return_exceptions=True)
 
 
+async def _kept_ms(settings: Settings) -> dict[str, int | None]:
+    """How long the broker keeps what is in each topic; None for ever, by key."""
+    kept: dict[str, int | None] = {}
+    admin = new_admin(settings)
+    await admin.start()
+    try:
+        for topic in settings.topics.all():
+            resource = ConfigResource(ConfigResourceType.TOPIC, topic.name)
+            [answer] = await admin.describe_configs([resource])
+            told = {entry[0]: entry[1] for entry in answer.resources[0][4]}
+            is_compacted = told["cleanup.policy"] == "compact"
+            kept[topic.name] = None if is_compacted else int(told["retention.ms"])
+            assert not is_compacted or told["max.compaction.lag.ms"] == str(7 * DAY_MS)
+    finally:
+        await admin.close()
+    return kept
+
+
 async def test_migrate_is_idempotent_and_refuses_another_partition_count(
     kafka: Kafka, tmp_path: Path
 ) -> None:
@@ -160,6 +180,10 @@ async def test_migrate_is_idempotent_and_refuses_another_partition_count(
     assert len(await migrate_topics(settings)) == len(settings.topics.all())
     assert await migrate_topics(settings) == []
     await check_topics(settings)
+    kept = await _kept_ms(settings)
+    assert kept == {topic.name: topic.retention_ms for topic in settings.topics.all()}
+    assert kept[settings.topics.lead_events.name] == 90 * DAY_MS
+    assert kept[settings.topics.requests.name] == kept[settings.topics.log.name] == 7 * DAY_MS
     shorter = replace(settings, requests_retention_days=3)
     assert any("postback-requests: retention.ms is now 259200000" in d for d in await migrate_topics(shorter))
     with pytest.raises(TopicFault, match="POSTBACKS_PARTITIONS=4"):

@@ -9,7 +9,7 @@ import pytest
 
 from app.leads import events, lead
 from app.leads.events import LeadEvent, decode
-from app.leads.fold import Change, Rejected, Repeat, fold, preview_lead
+from app.leads.fold import Change, Erased, Rejected, Repeat, fold, preview_lead
 from app.leads.lead import Lead, Sent, decode_lead, encode_lead
 
 T0 = 1_795_446_000_000
@@ -63,6 +63,14 @@ def test_null_clears_one_field_and_a_null_object_all_of_them() -> None:
     assert lead.tags == {"a": None, "b": "2"}  # a tag without a value is a tag that the lead has
     lead = after(lead, event_id="e2", click=None, tags=None, meta=None, customer=None).lead
     assert (lead.click.id, lead.tags, lead.meta) == (None, {}, {})
+
+
+def test_an_event_that_erases_leaves_no_lead_whatever_else_it_carries() -> None:
+    lead = first(customer={"name": "O"})
+    assert folded(lead, event(event_id="first", erase=True, status="approve"), T0 + 7) == Erased(T0 + 7)
+    assert folded(lead, event(erase=True), T0 - 7) == Erased(T0)  # not before the lead's newest event
+    assert folded(None, event(erase=True)) == Erased(T0)
+    assert isinstance(folded(lead, event(erase=False)), Change)
 
 
 def test_an_empty_object_changes_nothing() -> None:

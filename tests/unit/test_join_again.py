@@ -116,3 +116,15 @@ def test_whatever_join_made_can_be_made_again_from_the_events(script: list[dict[
     by = terms(OLD)
     for request in made(events, by):
         assert render_again(wanted(request), events, by, AT_MS) == request
+
+
+def test_what_came_before_an_erasure_is_not_rendered_anew() -> None:
+    erase = record(6, {"event_id": "x", "lead_id": "L-1", "erase": True})
+    anew = record(7, {"event_id": "e-9", "lead_id": "L-1", **FIRST, "click": {"id": "new"}})
+    told = Wanted("L-1", "e-9", 1, "F-7", "fb", "new")
+    again = render_again(told, [*EVENTS, erase, anew], terms(OLD), AT_MS)
+    assert again.link == "https://old.er/?c=new&p="
+    lost = Wanted("L-1", "e-10", 4, "F-7", "fb", "approve")
+    after = record(8, {"event_id": "e-10", "lead_id": "L-1", "status": "approve"})
+    with pytest.raises(CannotRender, match="not all of the events"):
+        render_again(lost, [*EVENTS, erase, after], terms(OLD), AT_MS)

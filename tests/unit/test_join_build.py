@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from app.flows.config import parse
 from app.join.build import Effects, Source, Terms, join
 from app.leads.lead import Lead, decode_lead, encode_lead
+from app.messages.erasure import Erasure
 from app.messages.record import LogRecord
 from app.messages.request import Request
 from app.templates.text import Slot
@@ -384,3 +385,9 @@ def test_no_two_rows_or_requests_share_an_identity(
 
 def _same(lead: Lead | None) -> Callable[[str], Lead | None]:
     return lambda lead_id: lead
+
+
+def test_an_erased_lead_is_forgotten_without_requests_or_rows_and_begins_anew() -> None:
+    erased = told(terms(flow(postback())), FIRST, {"event_id": "e-2", "lead_id": "L", "erase": True})[-1]
+    assert (erased.result, erased.lead, erased.requests, erased.records) == ("erased", None, [], [])
+    assert erased.erasure == Erasure("L", T0 + 1000)

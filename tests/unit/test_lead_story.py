@@ -121,3 +121,11 @@ def test_the_lead_of_a_story_is_always_the_one_that_join_folds(events: list[dict
         before = after
     story = _tell(*events)
     assert msgspec.structs.asdict(story.leads[0]) == msgspec.structs.asdict(lead) if lead else not story.leads
+
+
+def test_a_story_tells_of_an_erasure_and_of_the_lead_that_began_anew() -> None:
+    erase = {"event_id": "x", "erase": True}
+    assert _tell(_NEW, erase).leads == {}
+    story = _tell(_NEW, erase, {**_NEW, "click": None})
+    assert [event.result for event in story.events] == ["folded", "erased", "folded"]
+    assert "click.id" not in fields_of(story.leads[0])

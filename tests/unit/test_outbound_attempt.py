@@ -7,6 +7,7 @@ import pytest
 
 from app.flows.verdict import Verdict
 from app.kit.secrets import Secrets
+from app.messages.erasure import Erasure
 from app.messages.record import Address, LogRecord
 from app.messages.request import Delivery, Tags
 from app.outbound.answers import STORED_BYTES, Answer, Failure
@@ -179,3 +180,18 @@ def test_a_request_that_is_not_sent_has_a_row_that_is_the_same_each_time() -> No
 )
 def test_a_text_is_cut_at_a_character(text: str, limit: int, kept: str) -> None:
     assert cap(text, limit) == kept
+
+
+def test_the_row_of_an_erased_lead_names_it_and_its_request_and_tells_nothing_else() -> None:
+    origin = msgspec.structs.replace(ORIGIN, click_id="c-9", price=12.5, geo="UA", tags=Tags(subid="s-1"))
+    sent = msgspec.structs.replace(request("https://t.example/?phone=380"), origin=origin, attempts=2)
+    row = _ROWS.erased(sent, _SOURCE, now_ms=OCCURRED_AT)
+    assert (row.outcome, row.reason, row.lead_id) == ("discarded", "erased: its lead was", origin.lead_id)
+    assert not any(
+        (row.url, row.host, row.click_id, row.price, row.geo, row.request_body, row.request_headers)
+    )
+    assert row.tags == Tags()
+    erasure = Erasure(origin.lead_id, origin.requested_at)
+    assert erasure.covers(sent)
+    newer = msgspec.structs.replace(origin, requested_at=origin.requested_at + 1)
+    assert not erasure.covers(msgspec.structs.replace(sent, origin=newer))

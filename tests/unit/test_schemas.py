@@ -15,6 +15,7 @@ from jsonschema import Draft202012Validator  # type: ignore[import-untyped]  # i
 from app.flows.config import FlowFault, parse
 from app.leads.events import LeadEvent, decode
 from app.messages.envelope import unpack
+from app.messages.erasure import decode_erasure
 from app.messages.record import LogRecord
 from app.messages.request import Request
 from app.messages.schemas import schemas, text_of
@@ -54,6 +55,8 @@ def test_every_example_is_valid_and_read_by_the_code(path: Path) -> None:
             assert all(msgspec.json.decode(one, type=Request).request_id for one in unpack(value))
         case "postback-state":
             assert decode_state(value).why
+        case "lead-erasure":
+            assert decode_erasure(value).until
         case "postback-parked":
             assert msgspec.json.decode(value, type=Request).request_id
         case "postback-log":
