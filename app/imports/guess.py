@@ -14,7 +14,7 @@ from app.templates.names import is_known
 
 _ALONE, _SHARED, _ARGUMENT, _RAW = 6, 2, 4, 4
 _HOST, _PATH, _PARAM = 6, 1, 2
-_LEAST = 2 * _PARAM
+_LEAST = 2 * _PARAM + _PATH
 _params = re.compile(r"[?&|]([^=&?|{}#\s]+)=")
 
 

@@ -87,16 +87,15 @@ def read_tool(name: str, content: bytes) -> Tool:
     return made
 
 
+IDS = ("keitaro", "altercpa", "binom", "voluum", "redtrack", "affise")
+"""The tools; where a link may as well be of several the first is taken, as more people have it."""
+
+
 @cache
 def tools() -> Mapping[str, Tool]:
     """All tools by id. Raises `ToolFault`."""
-    found = sorted(files("app.imports").joinpath("data").iterdir(), key=lambda file: file.name)
-    read = [
-        read_tool(file.name.removesuffix(".toml"), file.read_bytes())
-        for file in found
-        if file.name.endswith(".toml")
-    ]
-    return {one.id: one for one in read}
+    folder = files("app.imports").joinpath("data")
+    return {one: read_tool(one, folder.joinpath(f"{one}.toml").read_bytes()) for one in IDS}
 
 
 @cache

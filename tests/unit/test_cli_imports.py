@@ -58,7 +58,7 @@ def test_a_link_that_cannot_be_used_ends_with_status_2_and_why() -> None:
     ("words", "said"),
     [
         ((), "which link?"),
-        ((LINK, "--from", "tracker"), "--from 'tracker' is unknown: choose from affise,"),
+        ((LINK, "--from", "tracker"), "--from 'tracker' is unknown: choose from keitaro, altercpa,"),
         ((LINK, "--on", "approve"), "go with --flow"),
         ((LINK, "--yes"), "go with --flow"),
         ((LINK, "--flow", "F-7"), "--on approve"),

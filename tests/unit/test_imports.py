@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 
 from app.flows.config import parse
+from app.flows.lint import lint
 from app.imports.dates import our_date
 from app.imports.offer import offered
 from app.imports.place import add
-from app.imports.tool import ToolFault, macros_of, read_tool, tools
+from app.imports.tool import IDS, ToolFault, macros_of, read_tool, tools
 from app.imports.translate import Imported, translate
 from app.leads.events import LeadEvent, decode
 from app.leads.fold import preview_lead
@@ -51,7 +52,7 @@ def kinds(imported: Imported) -> dict[str, str]:
         (
             "altercpa",
             "https://a.example/?c={click}&s={stage}&m={cash}&u={subid2}|POST|n={name}",
-            "https://a.example/?c={click}&s={stage|map:new=wait}&m={cash}&u={sub2}|POST|n={name}",
+            "https://a.example/?c={click}&s={stage|map:new=wait,hold=hold,approve=approve,cancel=cancel,trash=trash}&m={cash}&u={sub2}|POST|n={name}",
         ),
         (
             "binom",
@@ -207,6 +208,7 @@ def test_the_words_of_a_status_are_sent() -> None:
         ("https://tr.example/5bfa0f7/postback?subid={sub1}&status={status}&payout={sum}", ["keitaro"]),
         ("https://tr.example/postback?cid=REPLACE&payout=OPTIONAL&txid=OPTIONAL", ["voluum"]),
         ("https://ad.example/pb?x={subid}", []),
+        ("https://ad.example/zp?cid={external_id}&payout={payout}", []),
     ],
 )
 def test_a_link_is_offered_the_presets_of_its_receiver(link: str, ids: list[str]) -> None:
@@ -231,6 +233,11 @@ def test_a_link_is_put_into_a_flow_of_either_form() -> None:
     assert add({"flow_id": "F"}, [template], ["new"], "pb").postbacks == ("pb",)
 
 
+def test_every_file_is_a_tool() -> None:
+    folder = Path(__file__).parents[2] / "app/imports/data"
+    assert {file.stem for file in folder.iterdir()} == set(IDS)
+
+
 @pytest.mark.parametrize("tool", sorted(tools()))
 def test_a_tools_table_has_sources_and_names_macros_of_ours(tool: str) -> None:
     made = tools()[tool]
@@ -243,6 +250,16 @@ def test_a_tools_table_has_sources_and_names_macros_of_ours(tool: str) -> None:
             compile_template(f"https://a.example/?x={known.ours}")
     for ours in made.fields.values():
         assert macro_of(ours) is not None
+
+
+@pytest.mark.parametrize("tool", sorted(tools()))
+def test_what_is_made_of_a_tools_macros_raises_no_alarm(tool: str) -> None:
+    pairs = "&".join(f"p{index}={{{name}}}" for index, name in enumerate(macros_of(tool)))
+    imported = translate(f"https://a.example/?{pairs}", tools()[tool])
+    assert imported.fault is None
+    on = ["new", "hold", "approve", "cancel", "trash"]
+    config = add({"flow_id": "F"}, [imported.template], on).config
+    assert lint(json.dumps(config).encode(), lambda _: None) == []
 
 
 @pytest.mark.parametrize(
@@ -261,7 +278,7 @@ def test_a_tools_file_that_is_wrong_is_refused(content: bytes, said: str) -> Non
 def test_a_name_that_stands_twice_is_refused() -> None:
     content = (Path(__file__).parents[2] / "app/imports/data/redtrack.toml").read_text()
     with pytest.raises(ToolFault, match="'ref_id' stands twice"):
-        read_tool("redtrack", content.replace('["payout", ', '["payout", "ref_id", ').encode())
+        read_tool("redtrack", content.replace('["payout"]', '["payout", "ref_id"]').encode())
     with pytest.raises(ToolFault, match="id is 'redtrack'"):
         read_tool("other", content.encode())
 
