@@ -249,6 +249,16 @@ def test_a_lead_without_its_click_goes_to_no_tracker(preset: str) -> None:
     assert "empty: click" in {reason for _, reason in told.skipped}
 
 
+@pytest.mark.parametrize("preset", ["keitaro", "voluum"])
+def test_a_sale_whose_answer_was_lost_is_counted_once_when_it_comes_again(preset: str) -> None:
+    to, told = vendors(), made(preset, NEW, SALE)
+    at = to.keitaro if preset == "keitaro" else to.voluum
+    at.away = 1
+    told.requests = told.requests[-1:]
+    assert answered(told, to) + answered(told, to) == ["retry", "ok"]
+    assert (len(at.counted), at.repeats) == (1, 1)
+
+
 _OTHER_CLICK = {**NEW, "click": {"id": "other"}}
 
 
