@@ -37,6 +37,7 @@ _SECRET = """\
 ### POSTBACKS_SECRET_NAME
 
 The value of `{secret.NAME}`, whatever NAME is; else it is read from the file NAME in `POSTBACKS_SECRETS_DIR`.
+Where it is an OAuth credential its access token is sent: [oauth.md](../oauth.md).
 """
 
 

@@ -49,7 +49,7 @@ ABOUT = {
         "ALLOW_NETWORKS": "Networks that postbacks may go to though they are private: none else is reached.",
         "PROXY": "The proxy that postbacks go through; it must allow CONNECT to the receivers’ ports.",
         "SOURCE_ADDRESS": "The address of this machine that postbacks leave from.",
-        "SECRETS_DIR": "A folder with a file for each {secret.NAME}.",
+        "SECRETS_DIR": "A folder with a file for each {secret.NAME}, read again when it changes.",
     },
     "Pages and API": {
         "WEB": "Where pages, API and /metrics are served.",
