@@ -57,8 +57,9 @@ drill: setup ## the fault drills whole, with their figures; one by name: make dr
 bench: setup ## costs beside the peer's (needs Java, Maven, Go); one by name: make bench NAME=full
 	$(RUN)python -m tests.bench $(NAME)
 
-docs: setup ## write docs/reference from the code
+docs: setup ## write docs/reference and docs/presets from the code
 	$(RUN)python -m tests.reference
+	$(RUN)python -m tests.preset_pages
 
 clean: ## remove what the targets made
 	rm -rf .venv .uv .postbacks .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -8,20 +8,14 @@ from typing import Any
 
 from app.kit.secrets import PREFIX
 from app.presets.expiry import ending
-from app.presets.preset import Param, Preset
+from app.presets.preset import Param, Preset, Secret
 
 
 def sections(preset: Preset, today: date) -> Iterator[tuple[str, Sequence[str]]]:
     """Titles with their lines, those alone that have any."""
     told: tuple[tuple[str, Sequence[str]], ...] = (
         ("Parameters", [param_told(one) for one in preset.params]),
-        (
-            "Secrets",
-            [
-                f"{variable_of(one.name)}: {one.title}; where to find it: {one.where}"
-                for one in preset.secrets
-            ],
-        ),
+        ("Secrets", [secret_told(one) for one in preset.secrets]),
         ("Postbacks", [line for one in preset.postbacks for line in postback_told(one)]),
         ("Try it", [preset.test_mode]),
         ("To know", preset.notes),
@@ -34,11 +28,17 @@ def sections(preset: Preset, today: date) -> Iterator[tuple[str, Sequence[str]]]
 
 def param_told(param: Param) -> str:
     """A parameter in a line."""
-    if param.default is None:
-        rest = f"such as {param.example}"
-    else:
-        rest = f"may be left out{f', then {param.default}' if param.default else ''}; such as {param.example}"
-    return f"{param.name}: {param.title}, {rest}; where to find it: {param.where}"
+    left_out = (
+        ""
+        if param.default is None
+        else f"; may be left out{param.default and f', it is {param.default} then'}"
+    )
+    return f"{param.name}: {param.title}, such as {param.example}{left_out}; where to find it: {param.where}"
+
+
+def secret_told(secret: Secret) -> str:
+    """A secret in a line."""
+    return f"{variable_of(secret.name)}: {secret.title}; where to find it: {secret.where}"
 
 
 def postback_told(postback: dict[str, Any]) -> Iterator[str]:

@@ -13,7 +13,7 @@ from app.cli.about_settings import TOLD
 from app.cli.commands import app
 from app.cli.flags import FLAGS
 from app.settings import load, names
-from tests import reference
+from tests import preset_pages, reference
 
 _ROOT = Path(__file__).parents[2]
 _DOCS = _ROOT / "docs"
@@ -28,6 +28,11 @@ def _headings(name: str) -> list[str]:
 @pytest.mark.parametrize("name", sorted(_MADE))
 def test_the_reference_says_what_the_code_does(name: str) -> None:
     assert (reference.FOLDER / name).read_text(encoding="utf-8") == _MADE[name], "run: make docs"
+
+
+def test_every_preset_has_its_page_and_each_says_what_the_preset_says() -> None:
+    files = {path.name: path.read_text(encoding="utf-8") for path in preset_pages.FOLDER.glob("*.md")}
+    assert files == preset_pages.pages(), "run: make docs"
 
 
 def test_every_setting_has_its_heading_with_what_it_does() -> None:
