@@ -28,11 +28,9 @@ def sections(preset: Preset, today: date) -> Iterator[tuple[str, Sequence[str]]]
 
 def param_told(param: Param) -> str:
     """A parameter in a line."""
-    left_out = (
-        ""
-        if param.default is None
-        else f"; may be left out{param.default and f', it is {param.default} then'}"
-    )
+    left_out = "" if param.default is None else "; may be left out"
+    if param.default:
+        left_out += f", it is {param.default} then"
     return f"{param.name}: {param.title}, such as {param.example}{left_out}; where to find it: {param.where}"
 
 
