@@ -5,15 +5,19 @@ A warning names its field, the place and what to write instead.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 
 from app.templates.fields import Field, fields_of, host_of
 from app.templates.known_fields import UNITS, WRITE, Unit, is_event_id, names_a_hash, unit_of, wants_hash
+from app.templates.names import is_known, split_raw
 from app.templates.scan import Macro
+from app.templates.units import text_of_units
 
 HASHES = frozenset(("sha256", "md5", "hmac"))
 _CHANGING = ("random", "now")
 _MOMENTS = ("now", "time")
+_encoded = re.compile(r"%(?:25)*7[Bb](_?[A-Za-z][A-Za-z0-9_.-]*)%(?:25)*7[Dd]")
 _META = "graph.facebook.com"
 
 
@@ -137,6 +141,18 @@ def _encoded_twice(field: Field, _: str) -> Iterator[str]:
             )
 
 
+def _encoded_macro(field: Field, _: str) -> Iterator[str]:
+    """A browser's address bar makes `%7Bclick%7D` of a macro."""
+    if field.part in ("json", "header"):
+        return
+    for found in _encoded.finditer(text_of_units(field.units)):
+        if is_known(split_raw(found[1])[0]):
+            yield (
+                f"{found[0]} at {field.at + found.start()} is sent as text: a macro is not percent-encoded, "
+                f"write {{{found[1]}}}"
+            )
+
+
 _CHECKS: tuple[Callable[[Field, str], Iterator[str]], ...] = (
-    *(_hash_wanted, _hash_of_what, _hash_of_a_hash, _unit, _event_id, _encoded_twice),
+    *(_hash_wanted, _hash_of_what, _hash_of_a_hash, _unit, _event_id, _encoded_twice, _encoded_macro),
 )

@@ -21,6 +21,7 @@ from app.templates.lint import lint_template
         "https://t.example/p?e={email|trim|lower|sha256}&p={phone|e164:US|sha256}&hash={email|lower|sha256}",
         "https://t.example/p?event_time={time}&timestamp_ms={now|ms}&timestamp_micros={time|ms|mul:1000}",
         "https://t.example/p?event_time={meta.at}&at_ms={tag.at}&event_id={id}-{event}&tid={request}&x={random}",
+        'https://t.example/p?a=%7Bnobody%7D|JSON|{"a":"%7Bclick%7D"}',
         "https://t.example/p?items={time}&terms={now}&sig={email|lower|sha256|hmac:k}",
         "https://t.example/p?ph={phone}&email={email}&em={email}&s={event_id|sha256}&event_time={now|date:%s}",
         "https://t.example/p?u=https%3A%2F%2Fa.example%2F%3Fc%3D{click|urlencode}&v={_price|urlencode}",
@@ -81,6 +82,8 @@ def test_a_plain_template_raises_no_eyebrow(template: str) -> None:
         ("https://t.example/p?txid={id}-{now}", ["txid at 25", "{now}", "write {request}"]),
         ("https://t.example/p?transaction-id={now|ms}", ["transaction-id at 35", "write {request}"]),
         ("https://t.example/p?a={secret.k}", ["{secret.k} at 22", "in a GET", "|POST|"]),
+        ("https://t.example/p?b={id}&a=%7Bclick%7D", ["%7Bclick%7D at 29", "write {click}"]),
+        ("https://t.example/%257b_click%257d", ["%257b_click%257d at 18", "write {_click}"]),
         ("https://t.example/p?a={click|urlencode}", ["a at 22", "percent-encoded twice"]),
     ],
 )
