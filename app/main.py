@@ -19,6 +19,7 @@ import uvloop
 from aiohttp.web import Application
 
 from app.join.agent import Join
+from app.kit.health import tell_disk, tell_loop_lag
 from app.kit.logs import hide_in_logs, logger
 from app.kit.process import StartFault, end, told_to_stop
 from app.kit.secrets import Secrets
@@ -187,7 +188,7 @@ class Work:
 
     def _start(self, stopping: asyncio.Event) -> None:
         roles = self._roles
-        jobs = {"watchdog": [Watchdog(self._settings, roles).run()]}
+        jobs = {"watchdog": [Watchdog(self._settings, roles).run()], "loop lag": [tell_loop_lag()]}
         jobs |= {f"{role.name}: Faust": [_faust(role.app)] for role in roles}
         jobs |= {role.name: list(role.jobs(stopping)) for role in roles}
         jobs |= {"web": self._web.jobs()} if self._web else {}
@@ -231,6 +232,7 @@ async def _within(timeout_s: float, work: Callable[[], Coroutine[Any, Any, None]
 def _role(name: str, settings: Settings, producer: Any, secrets: Secrets, stack: AsyncExitStack) -> Role:
     data_dir = settings.data_dir / name / settings.worker
     stack.enter_context(_locked(data_dir))
+    tell_disk(data_dir)
     app = new_app(settings, name, data_dir)
     if name == "join":
         return Join(settings, app, producer, secrets)

@@ -76,3 +76,25 @@ PARKED_POSTBACKS = Gauge(
     "postbacks_parked_postbacks",
     "Postbacks that are parked: their requests are kept until `postbacks release`.",
 )
+PARKED_OLDEST_S = Gauge(
+    "postbacks_parked_oldest_seconds",
+    "For how long the longest parked postback has been parked; its requests fail at their deadlines.",
+)
+LAG = Gauge(
+    "postbacks_lag",
+    "Records not yet handled in the partitions that this worker reads, by role and topic; asked six times "
+    "within STALL_TIMEOUT. Sum over all workers.",
+    ["role", "topic"],
+)
+STANDING_S = Gauge(
+    "postbacks_standing_still_seconds",
+    "For how long a partition has finished nothing though something waits in it; at STALL_TIMEOUT the worker "
+    "ends.",
+)
+LOOP_LAG_S = Histogram(
+    "postbacks_loop_lag_seconds",
+    "How much later than it was to the event loop turned; above 0.25 s the worker has too much to do.",
+    buckets=(0.005, 0.025, 0.1, 0.25, 1, 5),
+)
+DISK_FREE = Gauge("postbacks_disk_free_bytes", "Room left where the worker's tables lie (DATA_DIR).")
+DISK_SIZE = Gauge("postbacks_disk_size_bytes", "All the room where the worker's tables lie.")

@@ -16,7 +16,7 @@ from aiokafka import AIOKafkaProducer
 
 from app.kit.clock import now_ms
 from app.kit.logs import logger
-from app.kit.metrics import PARKED_POSTBACKS
+from app.kit.metrics import PARKED_OLDEST_S, PARKED_POSTBACKS
 from app.kit.points import reach
 from app.messages.envelope import UNREADABLE
 from app.messages.request import Request
@@ -51,7 +51,8 @@ class Parking:
         self._writing: dict[str, asyncio.Lock] = {}
         self._refusals = Refusals()
         self.ready = self._table.ready
-        PARKED_POSTBACKS.set_function(self._count)
+        PARKED_POSTBACKS.set_function(lambda: len(self.parked()))
+        PARKED_OLDEST_S.set_function(self._oldest_s)
 
     def follow(self) -> Coroutine[Any, Any, None]:
         """Read the states until cancelled."""
@@ -110,5 +111,7 @@ class Parking:
             return written
         return self._table.get(key)
 
-    def _count(self) -> float:
-        return sum(known.state.state == "parked" for known in self._table.values())
+    def _oldest_s(self) -> float:
+        """For how long the longest parked postback has been."""
+        since = [state.since for state in self.parked().values()]
+        return max(0.0, (now_ms() - min(since)) / 1000) if since else 0.0

@@ -37,6 +37,10 @@ class Stalls(Generic[Key]):
         }
         return [key for key, (_, since_s) in self._since.items() if now_s - since_s >= self._timeout_s]
 
+    def longest_s(self, now_s: float) -> float:
+        """For how long the partition that has stood still the longest has done so; 0 when none does."""
+        return max((now_s - since_s for _, since_s in self._since.values()), default=0.0)
+
     def forget(self, key: Key) -> None:
         """Begin a partition anew: nothing waited in it."""
         self._since.pop(key, None)

@@ -18,9 +18,11 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
 from app.kit.logs import logger
+from app.kit.metrics import LAG, STANDING_S
 from app.settings import Settings
 from app.stream.kafka import new_reader
 from app.stream.stall import Stalls, Standing
+from app.topics import retries_prefix
 
 _LOOKS = 6  # within one time-out
 _FETCH_MS = 500
@@ -63,6 +65,8 @@ class Watchdog:
         self._roles = roles
         self._between_s = settings.stall_timeout_s / _LOOKS
         self._stalls: Stalls[tuple[str, Any]] = Stalls(settings.stall_timeout_s)
+        self._told: set[tuple[str, str]] = set()  # role and topic whose lag was told
+        STANDING_S.set_function(lambda: self._stalls.longest_s(time.monotonic()))
 
     async def run(self) -> None:
         """Look until cancelled. Raises `Stalled`."""
@@ -95,13 +99,15 @@ class Watchdog:
         await asyncio.sleep(self._between_s)
 
     async def _look(self, reader: AIOKafkaConsumer) -> None:
-        standings = {
+        all_standings = {
             (role.name, tp): standing
             for role in self._roles
-            if not role.waits_for()
             for reading in role.reads()
             for tp, standing in (await self._standings(reading, reader)).items()
         }
+        self._tell_lag(all_standings)
+        waiting = {role.name for role in self._roles if role.waits_for()}
+        standings = {key: standing for key, standing in all_standings.items() if key[0] not in waiting}
         for name, tp in self._stalls.look(time.monotonic(), standings):
             standing = standings[name, tp]
             if not await asyncio.wait_for(_holds_records(reader, tp, standing.lag), self._between_s):
@@ -119,6 +125,17 @@ class Watchdog:
                 f"{tp.topic}[{tp.partition}] made no progress for {self._settings.stall_timeout_s:g} s "
                 f"(POSTBACKS_STALL_TIMEOUT) with {standing.lag} records waiting"
             )
+
+    def _tell_lag(self, standings: Mapping[tuple[str, Any], Standing]) -> None:
+        """The lag by role and topic, but for the tiers: what lies in those waits because it is to."""
+        prefix, tiers = f"{self._settings.prefix}.", retries_prefix(self._settings.prefix)
+        lag: Counter[tuple[str, str]] = Counter(dict.fromkeys(self._told, 0))
+        for (role, tp), standing in standings.items():
+            if not tp.topic.startswith(tiers):
+                lag[role, tp.topic.removeprefix(prefix)] += standing.lag
+        for (role, topic), records in lag.items():
+            LAG.labels(role, topic).set(records)
+        self._told = set(lag)
 
     async def _standings(self, reading: Reading, reader: AIOKafkaConsumer) -> Mapping[Any, Standing]:
         held = reading.held()

@@ -46,3 +46,13 @@ def test_what_waits_for_something_begins_anew() -> None:
     stalls.look(100, {})
     assert stalls.look(130, {"p": Standing(1, 1)}) == []
     assert stalls.look(250, {"p": Standing(1, 1)}) == ["p"]
+
+
+def test_the_longest_standstill_is_told_and_ends_with_progress() -> None:
+    stalls: Stalls[str] = Stalls(TIMEOUT_S)
+    assert stalls.longest_s(0) == 0
+    stalls.look(0, {"p": Standing(1, 1), "q": Standing(1, 1)})
+    stalls.look(20, {"p": Standing(1, 1), "q": Standing(2, 1)})
+    assert stalls.longest_s(50) == 50
+    stalls.look(60, {"p": Standing(2, 1), "q": Standing(2, 0)})
+    assert stalls.longest_s(65) == 5
