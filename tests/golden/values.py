@@ -14,6 +14,7 @@ from app.flows.config import parse
 from app.leads.events import decode
 from app.leads.lead import Click, Customer, Lead, Sent, decode_lead, encode_lead
 from app.messages.envelope import pack, unpack
+from app.messages.erasure import Erasure, decode_erasure
 from app.messages.record import Address, LogRecord
 from app.messages.request import Origin, Request, Tags
 from app.messages.state import PostbackState, decode_state
@@ -136,6 +137,7 @@ def written() -> dict[str, bytes]:
     return {
         "lead-events.json": (_EXAMPLES / "lead-event.new.json").read_bytes(),
         "flow-configs.json": (_EXAMPLES / "flow-config.list.json").read_bytes(),
+        "lead-erasures.json": msgspec.json.encode(Erasure("L-1001", 1795446000150)),
         "postback-states.json": msgspec.json.encode(
             PostbackState("parked", "status 401", 1795446000150, "w1")
         ),
@@ -150,6 +152,7 @@ def written() -> dict[str, bytes]:
 READERS: dict[str, Callable[[bytes], Any]] = {
     "lead-events.json": decode,
     "flow-configs.json": lambda value: parse(value, version=41),
+    "lead-erasures.json": decode_erasure,
     "postback-states.json": decode_state,
     "postback-requests.json": lambda value: [msgspec.json.decode(one, type=Request) for one in unpack(value)],
     "postback-parked.json": lambda value: msgspec.json.decode(value, type=Request),

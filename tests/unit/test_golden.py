@@ -18,6 +18,7 @@ _VERSIONS = sorted(path for path in FOLDER.iterdir() if (path / "read.json").is_
 _SCHEMAS = {
     "lead-events": "lead-event",
     "flow-configs": "flow-config",
+    "lead-erasures": "lead-erasure",
     "postback-states": "postback-state",
     "postback-requests": "postback-request",
     "postback-parked": "postback-parked",
