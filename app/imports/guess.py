@@ -64,7 +64,7 @@ def _host_and_path(link: str) -> tuple[str, str]:
 
 def _of_macro(tool: Tool, asked: Asked) -> int:
     owners = _owners(asked.name)
-    if tool.id not in owners:
+    if tool.id not in owners or asked.is_ours:  # no tool has filters
         return 0
     known = macros_of(tool.id).get(asked.name)
     score = _ALONE if len(owners) == 1 else _SHARED

@@ -28,7 +28,7 @@ class Asked(NamedTuple):
     """What another tool fills in: as it was written, `at` which character, as the value of which parameter.
 
     `param` is empty where it is not the whole value of one, `name` for a mere placeholder; `argument` is
-    None without a colon. `is_ours` is whether it is a macro with our filters.
+    None without a colon. `is_ours` is whether it is a macro with our filters, then it is `argument` whole.
     """
 
     text: str
@@ -65,7 +65,8 @@ def _asked(link: str, found: re.Match[str]) -> Asked | None:
         return Asked(found[0], found.start(), param)
     told = found["plain"] or unquote(found["encoded"])
     if _ours.fullmatch(told):
-        return Asked(found[0], found.start(), param, told.partition("|")[0].lstrip("_"), is_ours=True)
+        name = told.partition("|")[0].lstrip("_")
+        return Asked(found[0], found.start(), param, name, argument=told, is_ours=True)
     macro = _macro.fullmatch(told)
     if macro is None:
         return None

@@ -42,9 +42,9 @@ class Change:
         """The change in one line."""
         if self.kind == "missing":
             return f"{self.theirs} has no counterpart: {self.says}"
-        return f"{self.theirs} → {self.ours}: {self.says}" if self.theirs != self.ours else (
-            f"{self.theirs} stays: {self.says}"
-        )  # fmt: skip
+        if self.theirs == self.ours:
+            return f"{self.theirs} stays: {self.says}"
+        return f"{self.theirs} → {self.ours}: {self.says}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,10 +107,8 @@ def _change(link: str, asked: Asked, tool: Tool | None, to: Tool | None) -> Chan
     known = None if tool is None or asked.is_ours else macros_of(tool.id).get(asked.name)
     if known is not None and tool is not None:
         return _of_the_tool(link, asked, known, tool)
-    if asked.is_ours and is_known(asked.name):
-        return Change(asked.at, asked.text, asked.text, "kept", "ours already")
-    if asked.name and is_known(asked.name) and asked.argument is None:
-        ours = _raw("{" + asked.name + "}", asked)
+    if is_known(asked.name) and (asked.is_ours or asked.argument is None):
+        ours = f"{{{asked.argument}}}" if asked.is_ours else _raw(f"{{{asked.name}}}", asked)
         kind: Kind = "kept" if ours == asked.text else "changed"
         says = "the same here" if asked.text.startswith("{") else "the same here, no longer percent-encoded"
         return Change(asked.at, asked.text, ours, kind, says)
@@ -124,7 +122,7 @@ def _change(link: str, asked: Asked, tool: Tool | None, to: Tool | None) -> Chan
 def _unknown(asked: Asked, tool: Tool | None) -> Change:
     if asked.is_ours:
         says = "no macro of this name is known: it is sent as text, unless a lead has a tag of that name"
-        return Change(asked.at, asked.text, asked.text, "check", says)
+        return Change(asked.at, asked.text, f"{{{asked.argument}}}", "check", says)
     if not asked.name:
         says = "no tool says what belongs there, and it is sent as text: write a macro, or take it out"
         return Change(asked.at, asked.text, asked.text, "missing", says)

@@ -148,8 +148,11 @@ def test_a_link_that_two_tools_would_read_otherwise_says_so() -> None:
 
 
 def test_what_the_browser_encoded_is_a_macro_again() -> None:
-    assert translate("https://a.example/?a=%7Brevenue%7D&b=%7b_subid%7d&c=%41").template == (
-        "https://a.example/?a={price}&b={_click}&c=%41"
+    link = (
+        "https://a.example/?a=%7Brevenue%7D&b=%7b_subid%7d&c=%41&d=%7Bemail%7Csha256%7D&e=%7Bprice|round:2%7D"
+    )
+    assert translate(link).template == (
+        "https://a.example/?a={price}&b={_click}&c=%41&d={email|sha256}&e={price|round:2}"
     )
 
 
