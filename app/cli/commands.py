@@ -26,6 +26,7 @@ from app.cli.logs import logs_app
 from app.cli.parking import discard, park, release
 from app.cli.presets import presets_app
 from app.cli.printing import JsonOption, print_json
+from app.cli.reconcile import reconcile
 from app.cli.replay import replay
 from app.cli.schema import schema
 from app.cli.simulate import simulate
@@ -228,7 +229,7 @@ def embedded_broker(context: typer.Context) -> None:
 
 app.command("test-send")(send_for_test)
 app.command("import")(import_links)
-for _command in (dev, demo, doctor, park, release, discard, replay, backfill, simulate, stats):
+for _command in (dev, demo, doctor, park, release, discard, replay, backfill, simulate, reconcile, stats):
     app.command()(_command)
 app.command()(schema)
 

@@ -6,7 +6,7 @@ import sys
 from collections import Counter
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import ceil
 from typing import Any
 
@@ -24,6 +24,8 @@ from app.queries.replay import Replayable
 from app.queries.rerender import Rerender
 from app.settings import Settings
 from app.stream.migrate import check_topics
+
+_IDS_AT_ONCE = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,10 +65,14 @@ def replay(asked: Asked) -> None:
 
 async def _find(settings: Settings, asked: Chosen) -> list[Replayable]:
     client = await connect(settings.clickhouse)
+    found: list[Replayable] = []
     try:
-        return await find(client, settings, asked, max_execution_s=MAX_EXECUTION_S)
+        for at in range(0, max(1, len(asked.ids)), _IDS_AT_ONCE):
+            part = replace(asked, ids=asked.ids[at : at + _IDS_AT_ONCE])
+            found += await find(client, settings, part, max_execution_s=MAX_EXECUTION_S)
     finally:
         await client.close()
+    return sorted(found, key=lambda one: (one.requested_at, one.lead_seq, one.request_id))
 
 
 async def _replay(

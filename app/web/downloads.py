@@ -24,12 +24,12 @@ _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 
 def csv_head() -> bytes:
     """The first line, after a byte order mark: spreadsheets take the file for Latin-1 without one."""
-    return b"\xef\xbb\xbf" + _line(COLUMNS)
+    return b"\xef\xbb\xbf" + csv_line(COLUMNS)
 
 
 def csv_lines(rows: Iterable[Listed]) -> bytes:
     """A line for each row."""
-    return b"".join(_line([_cell(value) for value in astuple(row)]) for row in rows)
+    return b"".join(csv_line(astuple(row)) for row in rows)
 
 
 def json_lines(rows: Iterable[Listed]) -> bytes:
@@ -37,9 +37,10 @@ def json_lines(rows: Iterable[Listed]) -> bytes:
     return b"".join(orjson.dumps(row, default=_plain, option=orjson.OPT_UTC_Z) + b"\n" for row in rows)
 
 
-def _line(cells: Iterable[object]) -> bytes:
+def csv_line(values: Iterable[object]) -> bytes:
+    """One line, its values as cells."""
     text = io.StringIO()
-    csv.writer(text).writerow(cells)
+    csv.writer(text).writerow(map(_cell, values))
     return text.getvalue().encode("utf-8", "replace")
 
 

@@ -165,7 +165,8 @@ async def test_what_is_too_old_or_parked_or_comes_to_a_sick_receiver_goes_the_wa
         worker = await made.start().ready()
         old = {"occurred_at": "2020-01-01T00:00:00Z"}
         await made.apply(_flow(receiver))
-        await made.send(*({**event, **old} for event in lead_events(_LEADS)), *lead_events(["fresh"]))
+        first = [{**event, **old, "click": {"id": f"c-{event['lead_id']}"}} for event in lead_events(_LEADS)]
+        await made.send(*first, *lead_events(["fresh"]))
         await _stored(made, 13)
         await until(lambda: made.rows("lead_id", "postback_id = 'old'", n=13), worker.tail)
         fb = {"on": ["new"], "template": receiver.url("/fb?lead={id}")}
@@ -189,3 +190,32 @@ async def test_what_is_too_old_or_parked_or_comes_to_a_sick_receiver_goes_the_wa
             lambda: made.rows("lead_id", "postback_id = 'fb' AND outcome = 'delivered'", n=13), worker.tail
         )
         assert _arrived(receiver, "fb") == {f"lead={lead}": 1 for lead in [*_LEADS, "fresh"]}
+
+        theirs = [f"c-{lead};{'wait' if lead != 'L-2' else 'sale'};" for lead in _LEADS[2:]]
+        (tmp_path / "net.csv").write_text(
+            "\n".join(["SubID;Status;Payout", *theirs, "c-X;sale;1,5", ";;1", ""])
+        )
+        compare = ("reconcile", "--flow", "F-1", "--postback", "fb", "net.csv")
+        told = await run(*compare, "--csv", "out.csv")
+        assert "9 clicks are the same" in told.stdout, told
+        for line in (
+            "they lack: c-L-0, delivered, and not in the list, ours new delivered",
+            "differs: c-L-2, status, ours new delivered, theirs sale line 2",
+            "not sent: c-X, the log has no such click, theirs sale 1.5 line 12",
+            "1 of our requests have no click id",
+            "--replay sends again what they lack: 2 requests",
+        ):
+            assert line in told.stdout, told
+        assert "net.csv:13: no click id" in told.stderr
+        assert (tmp_path / "out.csv").read_text().count("\n") == 5
+        again = await run(*compare, "--replay", "--ignore-deadline", "--yes")
+        assert "2 requests" in again.stdout
+        assert "2 sent again" in again.stdout, again
+        await until(lambda: made.rows("lead_id", "replay = 1 AND outcome = 'delivered'", n=2), worker.tail)
+        twice = {lead for lead, count in _arrived(receiver, "fb").items() if count == 2}
+        assert twice == {"lead=L-0", "lead=L-1"}
+        [*_, counts] = await asyncio.to_thread(shell.rows, *compare)
+        assert (counts["same"], counts["they_lack"], counts["not_sent"], counts["bad_lines"]) == (9, 2, 1, 1)
+        one_line(
+            await run(*compare, "--columns", "clik=SubID"), 2, "--columns knows click, status and payout"
+        )
