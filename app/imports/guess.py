@@ -46,7 +46,7 @@ def receiver(link: str) -> Tool | None:
 
 
 def _of_link(tool: Tool, host: str, path: str, params: set[str]) -> int:
-    is_its_host = any(host.endswith(one[1:]) if one[0] == "*" else host == one for one in tool.hosts)
+    is_its_host = any(f".{host}".endswith(one.removeprefix("*")) for one in tool.hosts)
     if not is_its_host and next(iter(tool.fields)) not in params:
         return 0
     of_path = _PATH if re.search(tool.path, path) else 0
