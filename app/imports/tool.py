@@ -4,7 +4,7 @@
 | --- | --- |
 | `id`, `title` | the file's name; the tool's own name |
 | `pages`, `read_on`, `unconfirmed` | the vendor's pages, the day they were read, what they did not confirm |
-| `hosts`, `path` | links to it: known hosts (`*.track.er` is it and any below), a regular expression of the path |
+| `hosts`, `path` | links to it: hosts (`*.track.er` is it and any below), a regular expression of the path |
 | `raw`, `is_ours` | whether `{_x}` is raw there; whether our own macros are the tool's as well |
 | `status_params` | parameters that tell the receiver which words are which status |
 | `macros` | its macros; `#` in a name is a number up to `to`, the same as in `ours` |
