@@ -307,7 +307,7 @@ def test_a_network_gets_the_lead_whole_and_once() -> None:
         "ua": "Mozilla/5.0",
         "country": "ua",
         "comment": "a\n&b=c",
-        "subid": "s=1",
+        "subid": "L-1",
         "utm_source": "fb & co",
     }
     assert answered(told, to) == ["final"]  # it knows the phone
