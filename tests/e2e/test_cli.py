@@ -231,6 +231,9 @@ def test_lint_says_what_is_refused_and_what_is_doubtful(shell: Shell) -> None:
     assert "sha256" in refused
     assert doubtful.startswith("doubtful.json: warning: postbacks.new: ")
     assert "click" in doubtful
+    old = {"flow_id": "F-6", "postbacks": {"new": "https://graph.facebook.com/v20.0/1/events?c={click}"}}
+    done = shell.run("flows", "lint", "-", stdin=json.dumps(old))
+    assert "v20.0 of Meta Conversions API ended on 2026-09-24: preset meta-capi has v" in done.stdout
     shell.write("again.json", _FLOW)
     twice = shell.run("flows", "lint", "good.json", "again.json")
     assert (twice.returncode, "is in good.json too" in twice.stdout) == (0, True)

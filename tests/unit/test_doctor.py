@@ -456,6 +456,11 @@ _MISTAKES = {
             "flow_id": "F-8", "postbacks": [{**_FLOW["postbacks"][0], "enabled": False}],  # type: ignore[dict-item]
         })),
     ),
+    "a version that is over": _Mistake(
+        "flows", "warn", ["v20.0 of Meta Conversions API ended on 2026-09-24", "F-8/new"], ["the link"],
+        _facts(kafka=_with_flows(F_7=_FLOW, F_8=_short(
+            "F-8", postbacks={"new": "https://graph.facebook.com/v20.0/1/events|JSON|{}"}))),
+    ),
     "a flow that no lead names": _Mistake(
         "flows", "warn", ["flow F-8 never fires", "names it", "15 lead events"], ["flows delete F-8"],
         _facts(kafka=_with_flows(F_7=_FLOW, F_8=_short("F-8"))),

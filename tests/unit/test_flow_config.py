@@ -279,6 +279,16 @@ def test_a_flow_is_refused_with_the_place_and_the_reason(
         ({"verdict": [{"match": "(", "then": "ok"}]}, ".verdict[0].match", "no regular expression"),
         ({"verdict": [{"match": r"(a)\1", "then": "ok"}]}, ".verdict[0].match", "invalid escape sequence"),
         ({"verdict": [{"match": "(?=a)", "then": "ok"}]}, ".verdict[0].match", "invalid perl operator"),
+        (
+            {"verdict": [{"status": "429", "retry_after": "wait", "then": "retry"}]},
+            ".verdict[0].retry_after",
+            "only a throttle waits",
+        ),
+        (
+            {"verdict": [{"status": "429", "retry_after": "a..b", "then": "throttle"}]},
+            ".verdict[0].retry_after",
+            "is no path",
+        ),
         ({"verdict": [{"match": "a" * 501, "then": "ok"}]}, ".verdict[0].match", "over the limit of 500"),
     ],
 )
