@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import cache
 from importlib.resources import files
+from typing import get_args
 
-from app.presets.preset import Preset, read_preset
+from app.presets.preset import Kind, Preset, read_preset
+
+_KINDS = get_args(Kind)
 
 
 @cache
@@ -17,7 +20,7 @@ def presets() -> Mapping[str, Preset]:
         for file in files("app.presets").joinpath("data").iterdir()
         if file.name.endswith(".toml")
     ]
-    return {one.id: one for one in sorted(found, key=lambda one: (one.kind, one.title.lower()))}
+    return {one.id: one for one in sorted(found, key=lambda one: (_KINDS.index(one.kind), one.title.lower()))}
 
 
 def suggested(host: str) -> tuple[Preset, ...]:

@@ -22,7 +22,9 @@ from app.flows.written import short_id
 from app.kit.clock import day_of
 from app.kit.hiding import MASK
 from app.kit.signing import HEADERS as SIGNING
+from app.presets.catalogue import suggested
 from app.presets.expiry import lint as lint_at
+from app.presets.preset import Preset
 from app.templates.encode import percent
 from app.templates.fault import TemplateFault
 from app.templates.segments import Segment, Segmented
@@ -47,7 +49,10 @@ class Note:
 
 @dataclass(frozen=True, slots=True)
 class Preview:
-    """What a postback would send; `request` is None where it cannot be rendered, `unsent` why it is not."""
+    """What a postback would send; `request` is None where it cannot be rendered, `unsent` why it is not.
+
+    `presets` are those of its receiver, offered to a postback that does not say what answers mean.
+    """
 
     key: str
     id: str
@@ -55,6 +60,7 @@ class Preview:
     event: str = ""
     request: Segmented | None = None
     unsent: str = ""
+    presets: tuple[Preset, ...] = ()
 
 
 @dataclass
@@ -184,7 +190,8 @@ def _preview(looking: _Looking, flow: Flow, key: str, place: str) -> Preview:
     skips = [one for one in decide(change, {flow.flow_id: flow}.get) if isinstance(one, Skip)]
     unsent = skips[0].reason if skips else ""
     made = Segmented(request.method, request.link, headers, request.body, request.missing)
-    return Preview(key, postback.id, postback.on, event, made, unsent)
+    offered = () if delivery.verdict else suggested(postback.program.host)
+    return Preview(key, postback.id, postback.on, event, made, unsent, offered)
 
 
 def _plain_secrets(request: Segmented) -> Segmented:
