@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, fields
+from decimal import Decimal
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -26,10 +27,10 @@ _MOST_SHOWN = 20
 _MOST_BAD = 10
 _ASKED_AT_ONCE = 1_000
 _KINDS = {
-    "they lack": "were sent, or should have been, and are not in the list",
-    "not sent": "are in the list and were not delivered by us",
-    "differs": "differ",
-    "twice": "are in the list twice with the same status",
+    "they lack": "a request was made, and the list has none",
+    "not sent": "the list has them, and nothing of ours was delivered",
+    "differs": "the list has another status or payout",
+    "twice": "the list has them twice with the same status",
 }
 _COLUMNS = tuple(one.name for one in fields(Entry))
 
@@ -66,6 +67,7 @@ def run_reconcile(asked: Asked) -> None:
     with ExitStack() as stack:
         tell = _Telling(asked, stack)
         nameless = ask(lambda client: _compare(client, asked, reconciliation, tell))
+        tell.show()
     _print_counts(reconciliation, listed, nameless, asked)
     again = reconciliation.counts.again
     if asked.replay and again:
@@ -122,11 +124,12 @@ async def _never_made(
 
 
 class _Telling:
-    """Says what was found as it is found: some to people, all to programs and into the file."""
+    """Takes what is found as it is found: all for programs and for the file, some for people."""
 
     def __init__(self, asked: Asked, stack: ExitStack) -> None:
         self._asked = asked
         self._shown: Counter[str] = Counter()
+        self._lines: list[str] = []
         self._out: BinaryIO | None = None
         if asked.csv is not None:
             try:
@@ -143,7 +146,13 @@ class _Telling:
                 print_json([asdict(entry)])
             elif self._shown[entry.kind] < _MOST_SHOWN:
                 self._shown[entry.kind] += 1
-                console().print(visible(_told(entry)), soft_wrap=True)
+                self._lines.append(_told(entry))
+
+    def show(self) -> None:
+        """Print what people are shown; while a bar moves it would be in its way."""
+        out = console()
+        for line in self._lines:
+            out.print(visible(line), soft_wrap=True)
 
 
 def _told(entry: Entry) -> str:
@@ -155,8 +164,9 @@ def _told(entry: Entry) -> str:
     return f"{entry.kind}: " + ", ".join(filter(None, (entry.click_id, entry.why, ours, theirs, request)))
 
 
-def _side(name: str, status: str, payout: object, more: str) -> str:
-    told = " ".join(str(part) for part in (status, payout, more) if part not in ("", None))
+def _side(name: str, status: str, payout: Decimal | None, more: str) -> str:
+    price = "" if payout is None else f"{payout.normalize():f}"
+    told = " ".join(filter(None, (status, price, more)))
     return f"{name} {told}" if told else ""
 
 
@@ -177,7 +187,7 @@ def _print_counts(reconciliation: Reconciliation, listed: Listed, nameless: int,
     for kind, what in _KINDS.items():
         if count := counts.kinds[kind]:
             more = f"; {_MOST_SHOWN} are shown, --csv OUT has all" if count > _MOST_SHOWN else ""
-            out.print(f"{count} {what}{more}", soft_wrap=True)
+            out.print(f"{count} {kind}: {what}{more}", soft_wrap=True)
     if nameless:
         out.print(f"{nameless} of our requests have no click id and are not compared")
     for word, count in counts.words.most_common(_MOST_BAD):

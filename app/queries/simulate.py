@@ -119,7 +119,7 @@ class Simulation:
             share.why[identity] = record.reason
 
     def _sent(self, share: _Share, before: Lead | None, source: Source, request: Request) -> None:
-        self._count(request.origin.postback_id, "goes")
+        self._count(request.origin.postback_id, "sends")
         made = share.made.get(request.request_id)
         if made is None:
             self.outcome.only_now += 1

@@ -23,7 +23,13 @@ pytestmark = [pytest.mark.kafka, pytest.mark.chdb, pytest.mark.slow, pytest.mark
 _ROOT = Path(__file__).parents[2]
 _COMMAND = _ROOT / "tests" / "faults" / "command_process.py"
 _LEADS = [f"L-{number}" for number in range(12)]
-_LAST_WEEK = ("backfill", "--flow", "F-1", "--postback", "fb", "--from", "7d")
+
+
+def _of(postback: str) -> tuple[str, ...]:
+    return ("backfill", "--flow", "F-1", "--postback", postback, "--from", "7d")
+
+
+_LAST_WEEK = _of("fb")
 
 
 def _flow(receiver: Receiver, path: str = "old", **postbacks: dict[str, Any]) -> dict[str, Any]:
@@ -94,7 +100,7 @@ async def test_a_postback_of_today_sends_last_weeks_events_each_once_however_oft
             0,
             0,
         ]
-        assert told["now"]["old"] == {"goes": 12}
+        assert told["now"]["old"] == {"sends": 12}
         assert told["then"]["old"] == {"delivered": 12}
 
         fb = {
@@ -164,14 +170,17 @@ async def test_what_is_too_old_or_parked_or_comes_to_a_sick_receiver_goes_the_wa
 
         worker = await made.start().ready()
         old = {"occurred_at": "2020-01-01T00:00:00Z"}
-        await made.apply(_flow(receiver))
+        slow = {"on": ["new"], "template": receiver.url("/slow?lead={id}"), "delay_s": 3_000}
+        await made.apply(_flow(receiver, slow=slow))
         first = [{**event, **old, "click": {"id": f"c-{event['lead_id']}"}} for event in lead_events(_LEADS)]
         await made.send(*first, *lead_events(["fresh"]))
         await _stored(made, 13)
         await until(lambda: made.rows("lead_id", "postback_id = 'old'", n=13), worker.tail)
         fb = {"on": ["new"], "template": receiver.url("/fb?lead={id}")}
-        await made.apply(_flow(receiver, fb=fb))
+        await made.apply(_flow(receiver, slow=slow, fb=fb))
         assert (await run("park", "F-1", "fb", "--yes")).returncode == 0
+        [waits] = await asyncio.to_thread(shell.rows, *_of("slow"), "--ignore-deadline")
+        assert waits["stays"] == {"made before: failed": 12, "made before: under way": 1}  # it lies in a tier
         asked = await run(*_LAST_WEEK, "--yes")
         assert "12 not: past the deadline" in asked.stdout
         assert "1 sent" in asked.stdout, asked

@@ -66,7 +66,7 @@ def test_by_another_flow_each_request_is_counted_once_as_what_it_is(
     )
     assert (outcome.changed, outcome.unknown) == (differing, 0)
     assert outcome.same == len(was.keys() & is_) - differing
-    assert sum(count["goes"] for count in outcome.now.values()) == len(is_)
+    assert sum(count["sends"] for count in outcome.now.values()) == len(is_)
 
 
 @given(stories, flows(), flows(version=8))
