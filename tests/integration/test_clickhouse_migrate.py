@@ -8,8 +8,12 @@ from typing import Any
 import pytest
 
 from app.log.migrate import migrate, migrations, missing, statements_of
-from app.log.writer import connect, database_of
+from app.log.rows import BadRecord, Record, log_records
+from app.log.tables import POSTBACK_LOG
+from app.log.writer import Writer, connect, database_of
 from tests.clickhouse import Database
+from tests.golden.values import FOLDER
+from tests.log_batches import LOG_TOPIC, read_batch
 
 pytestmark = pytest.mark.chdb
 CONTRACT = """
@@ -61,6 +65,33 @@ async def test_a_migration_that_was_interrupted_is_run_again(fresh: Any, clickho
     assert len(await migrate(fresh, database=database, log_ttl_days=90)) == 1
     assert (await fresh.query("EXISTS TABLE postback_requests_from_log")).result_rows == [(1,)]
     assert await missing(fresh) == []
+
+
+async def test_rows_outlive_every_later_migration_and_older_workers_go_on_writing(
+    fresh: Any, clickhouse_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = migrations(90)
+    for count, file in enumerate(files, start=1):
+        monkeypatch.setattr("app.log.migrate.migrations", lambda _days, upto=count: files[:upto])
+        await migrate(fresh, database=database_of(clickhouse_url), log_ttl_days=90)
+        await fresh.command(  # by the first version's columns, whatever came after
+            "INSERT INTO postback_log (logged_at, requested_at, attempt_id, request_id, outcome) "
+            "SELECT now64(3), now64(3), {name:String}, {name:String}, 'delivered'",
+            parameters={"name": file.name},
+        )
+    writer = Writer(clickhouse_url)
+    golden, *_ = sorted(FOLDER.glob("*/postback-log.json"))
+    record = Record(3, 0, 1_795_446_000_420, b"L-1001", golden.read_bytes())
+    await writer.insert(read_batch(POSTBACK_LOG, LOG_TOPIC, [record], log_records), _no_rejection)
+    await writer.close()
+    stored = await fresh.query("SELECT attempt_id FROM postback_log FINAL ORDER BY attempt_id")
+    assert [row[0] for row in stored.result_rows] == [*(file.name for file in files), "b7e0c1d4f2a94c5d8e6f"]
+    made = await fresh.query("SELECT count() FROM postback_requests FINAL")
+    assert made.result_rows == [(len(files),)]  # of all rows but the one that was there before the view
+
+
+async def _no_rejection(bad: BadRecord) -> None:
+    pytest.fail(bad.reason)
 
 
 async def test_a_new_database_misses_everything(clickhouse: Database) -> None:
