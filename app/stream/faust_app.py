@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import faust
+from faust.exceptions import ConsumerNotStarted
 
 from app.settings import Settings
 from app.stream.consumer import LedgerConsumer, LedgerTransport, Receive
@@ -44,8 +45,11 @@ class RoleApp(faust.App):
         return bool(self.rebalancing_count) and not self.rebalancing
 
     def held(self) -> dict[Any, int]:
-        """As its consumer's."""
-        held: dict[Any, int] = self.consumer.held()
+        """As its consumer's; nothing before Faust has started it."""
+        try:
+            held: dict[Any, int] = self.consumer.held()
+        except ConsumerNotStarted:
+            return {}
         return held
 
     async def leave(self, grace_s: float) -> None:
