@@ -16,7 +16,7 @@ setup: .venv/.synced ## make .venv from the lock file (installs uv when missing)
 
 .venv/.synced: pyproject.toml uv.lock
 	@command -v uv >/dev/null 2>&1 || test -x .uv/bin/uv || { $(PYTHON) -m venv .uv && .uv/bin/pip install -q uv; }
-	$(UV) sync -q --locked --extra embedded
+	$(UV) sync -q --locked --extra embedded --extra otel
 	@touch $@
 
 demo: setup ## sample leads to a receiver that fails, and a table of what came of them

@@ -23,6 +23,7 @@ from app.kit.health import tell_disk, tell_loop_lag
 from app.kit.logs import hide_in_logs, logger
 from app.kit.process import StartFault, end, told_to_stop
 from app.kit.secrets import Secrets
+from app.kit.traces import Traces
 from app.log.agent import Log
 from app.outbound.agent import Outbound
 from app.outbound.connections import tls_context
@@ -173,8 +174,11 @@ class Work:
             await self._producer.start()
             if self._web:
                 stack.push_async_callback(_within, _LEAVE_S, self._web.close)
+            traces = Traces(self._settings.traces, self._settings.worker) if self._settings.traces else None
+            if traces is not None:
+                stack.push_async_callback(_within, _LEAVE_S, traces.close)
             self._roles = [
-                _role(name, self._settings, self._producer, self._secrets, stack)
+                _role(name, self._settings, self._producer, self._secrets, traces, stack)
                 for name in ROLES
                 if name in self._names and name != "web"
             ]
@@ -229,15 +233,22 @@ async def _within(timeout_s: float, work: Callable[[], Coroutine[Any, Any, None]
         raise StopFault(f"{type(error).__name__}: {error}") from error
 
 
-def _role(name: str, settings: Settings, producer: Any, secrets: Secrets, stack: AsyncExitStack) -> Role:
+def _role(
+    name: str,
+    settings: Settings,
+    producer: Any,
+    secrets: Secrets,
+    traces: Traces | None,
+    stack: AsyncExitStack,
+) -> Role:
     data_dir = settings.data_dir / name / settings.worker
     stack.enter_context(_locked(data_dir))
     tell_disk(data_dir)
     app = new_app(settings, name, data_dir)
     if name == "join":
-        return Join(settings, app, producer, secrets)
+        return Join(settings, app, producer, secrets, traces)
     if name == "outbound":
-        return Outbound(settings, app, producer, secrets, new_courier(settings, secrets))
+        return Outbound(settings, app, producer, secrets, new_courier(settings, secrets), traces)
     return Log(settings, app, producer)
 
 

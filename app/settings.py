@@ -98,6 +98,8 @@ class Settings:
     handover_s: float = 5.0
     stop_timeout_s: float = 25.0
     stall_timeout_s: float = 120.0
+    traces: str = ""
+    traces_to_receivers: bool = False
     log_format: str = "console"
     log_level: str = "info"
 
@@ -160,6 +162,7 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
 
 def _read(read: Reader) -> Settings:
     host, port = read.address("WEB", "127.0.0.1", 8080)
+    traces = read.server("TRACES")
     return Settings(
         kafka=read.servers("KAFKA", "127.0.0.1:9092"),
         kafka_auth=_kafka_auth(read),
@@ -192,9 +195,20 @@ def _read(read: Reader) -> Settings:
         handover_s=read.seconds("HANDOVER_S", 5.0, 0.0, 60.0),
         stall_timeout_s=read.seconds("STALL_TIMEOUT", 120.0, 5.0, 86_400.0),
         stop_timeout_s=read.seconds("STOP_TIMEOUT", 25.0, 0.1, 3_600.0),
+        traces=traces,
+        traces_to_receivers=_shown_traces(read, traces),
         log_format=read.choice("LOG_FORMAT", "console", ("json", "console")),
         log_level=read.choice("LOG_LEVEL", "info", ("debug", "info", "warning", "error")),
     )
+
+
+def _shown_traces(read: Reader, traces: str) -> bool:
+    shown = read.choice("TRACES_TO_RECEIVERS", "off", ("on", "off")) == "on"
+    if shown and not traces:
+        raise SettingsFault(
+            f"{PREFIX}TRACES_TO_RECEIVERS would not be used: {PREFIX}TRACES names no collector"
+        )
+    return shown
 
 
 def _token(read: Reader) -> str:

@@ -34,6 +34,8 @@ ABOUT = {
         "HANDOVER_S": "How long a partition that moves away waits for what is being sent.",
         "STALL_TIMEOUT": "How long something may wait without progress until the process ends.",
         "LOG_FORMAT": "Lines of the worker’s own log: for programs, or for people.",
+        "TRACES": "The collector that spans are sent to, by OTLP over HTTP; needs the extra otel.",
+        "TRACES_TO_RECEIVERS": "Whether receivers get a traced request’s traceparent as a header.",
         "LOG_LEVEL": "The least level that is written to the worker’s own log.",
     },
     "Leads": {

@@ -8,6 +8,7 @@ While a batch is on its way the next ones are folded upon it, in memory (`lane`)
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache, partial
@@ -22,6 +23,7 @@ from app.join.expire import Sweep
 from app.join.lane import Lane
 from app.join.rejections import Rejections
 from app.join.terms import terms_of
+from app.join.traced import trace
 from app.kit.alarm_lines import AlarmLines
 from app.kit.alarms import Alarm
 from app.kit.clock import now_ms, steady_ms
@@ -39,6 +41,7 @@ from app.kit.metrics import (
 )
 from app.kit.points import reach
 from app.kit.secrets import Secrets
+from app.kit.traces import Traces
 from app.leads.lead import Lead, decode_lead, encode_lead
 from app.messages.record import LogRecord
 from app.settings import Settings
@@ -76,7 +79,14 @@ class Join:
 
     name = "join"
 
-    def __init__(self, settings: Settings, app: RoleApp, producer: PatientProducer, secrets: Secrets) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        app: RoleApp,
+        producer: PatientProducer,
+        secrets: Secrets,
+        traces: Traces | None = None,
+    ) -> None:
         self.app = app
         self._producer = producer
         self._intake = Intake(app, _WINDOW)
@@ -86,6 +96,7 @@ class Join:
         self._log = Outbox(producer, settings.topics.log.name, is_patient=True)
         self._sweep = Sweep(self._leads, settings.lead_ttl_ms, _touched_at)
         self._terms = terms_of(settings, self._flows.get, secrets, dry_run=settings.sending == "dry-run")
+        self._traces = traces
         self._lanes: dict[int, _Lane] = {}
         self._unfinished = UNFINISHED.labels(self.name)
         self._erasures_topic = settings.topics.erasures.name
@@ -158,7 +169,10 @@ class Join:
         for taken in batch:
             self._intake.begin(taken, 1)
             source = _source(taken)
+            begun_ns = 0 if self._traces is None else time.time_ns()
             effects = join(source, lambda lead_id: lane.lead(lead_id.encode()), self._terms, now)
+            if self._traces is not None:
+                trace(self._traces, source, taken.headers, effects, begun_ns)
             if effects.lead is not None:
                 key = effects.lead.lead_id.encode()
                 leads[key] = effects.lead

@@ -121,6 +121,13 @@ class Reader:
             )
         return value
 
+    def server(self, name: str) -> str:
+        """The address of a server that speaks HTTP; empty without one."""
+        value = self.text(name, "")
+        if value and not _names_a_server(value):
+            raise self.fault(name, value, "it is http://host:port, such as http://127.0.0.1:4318")
+        return value
+
     def networks(self, name: str) -> tuple[Network, ...]:
         found = []
         for part in filter(None, (p.strip() for p in self.text(name, "").split(","))):
@@ -153,6 +160,16 @@ def _host_and_port(text: str) -> tuple[str, int]:
     if any(c.isspace() or c in "/@" for c in host) or (":" in host and not host.startswith("[")):
         return "", -1
     return host, int(port) if _is_whole(port) else -1
+
+
+def _names_a_server(link: str) -> bool:
+    try:
+        parts = urlsplit(link)
+        port = parts.port
+    except ValueError:
+        return False
+    rest = parts.path.removesuffix("/") or parts.query or parts.fragment or parts.username
+    return bool(parts.scheme in ("http", "https") and parts.hostname and port != 0 and not rest)
 
 
 def _names_a_database(link: str) -> bool:

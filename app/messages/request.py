@@ -64,6 +64,7 @@ class Request(msgspec.Struct, frozen=True, omit_defaults=True):
     `put_offs` says how often in a row it was put off since its last send, which was no attempt.
     `dry_run`: it gets its row and is not sent. `released` is the offset, in `postback-states`, of the state
     that it was parked under and let go from: it is sent unless its postback was parked anew since.
+    `traceparent` is of the span that made it, where its lead event is traced.
     `ignore_deadline`: an operator sends it though its deadline is over. `backfilled`: a backfill made it,
     long after its event.
     """
@@ -83,4 +84,5 @@ class Request(msgspec.Struct, frozen=True, omit_defaults=True):
     dry_run: bool = False
     released: Annotated[int, Meta(ge=-1, le=2**53)] = -1
     ignore_deadline: bool = False
+    traceparent: str | None = None
     backfilled: bool = False

@@ -26,6 +26,7 @@ from app.kit.logs import logger, tells_all
 from app.kit.metrics import ABANDONED, ATTEMPTS, DROPPED, EXHAUSTED, SEND_S, SKIPPED, UNFINISHED
 from app.kit.points import reach
 from app.kit.secrets import Secrets
+from app.kit.traces import Span, Traces
 from app.messages.envelope import UNREADABLE, unpack
 from app.messages.record import Address, LogRecord, Outcome
 from app.messages.request import Request
@@ -45,6 +46,7 @@ from app.outbound.policy import Delivered, Exhausted, Parked, RetryAt, Step, nex
 from app.outbound.retries import Mover
 from app.outbound.schedule import is_early
 from app.outbound.tiers import Tiers
+from app.outbound.traced import attributes_of, with_traceparent
 from app.outbound.verdict import judge
 from app.outbound.watch import Watch
 from app.settings import Settings
@@ -89,6 +91,7 @@ class Outbound:
         producer: AIOKafkaProducer,
         secrets: Secrets,
         courier: Courier,
+        traces: Traces | None = None,
     ) -> None:
         self.app = app
         self._settings = settings
@@ -99,6 +102,7 @@ class Outbound:
         self._alarms = AlarmLines()
         self._gate: Gate[Item] = Gate(settings, self._start, self._handle, self._put_off, self._watch.circuit)
         self._courier = courier
+        self._traces = traces
         self._log = Outbox(producer, settings.topics.log.name, is_patient=True)
         self._tiers = Tiers(producer, settings.topics)
         self._mover = Mover(settings, producer, self._tiers)
@@ -332,7 +336,11 @@ class Outbound:
 
     async def _send(self, item: Item, started: int) -> tuple[LogRecord, Report]:
         request = item.request
-        outcome = await self._courier.send(request)
+        span = self._traced(request)
+        sent = request
+        if span is not None and self._settings.traces_to_receivers:
+            sent = with_traceparent(request, span.traceparent)
+        outcome = await self._courier.send(sent)
         reach("outbound: sent")
         ended = now_ms()
         judgement = judge(outcome, request.delivery.verdict, ended)
@@ -345,7 +353,7 @@ class Outbound:
             step = kept_instead(step, judgement.reason)
         SEND_S.observe(outcome.duration_ms / 1000)
         row = self._rows.attempt(
-            request,
+            sent,
             item.source,
             outcome,
             judgement,
@@ -354,12 +362,20 @@ class Outbound:
             started_ms=started,
             ended_ms=ended,
         )
+        if span is not None:
+            span.end(attributes_of(row), fault="" if row.outcome == "delivered" else row.reason)
         if parks is not None:
             await self._parking.park(request, f"{parks}: {row.reason}")
         await self._follow(item, step, ended)
         report = report_of(outcome, judgement, self._settings.retry_after_max_s * 1000)
         self._remember(item, row)
         return row, report
+
+    def _traced(self, request: Request) -> Span | None:
+        """The span of a send, where its lead event is traced."""
+        if self._traces is None or request.traceparent is None:
+            return None
+        return self._traces.begin("send postback", "CLIENT", request.traceparent)
 
     def _remember(self, item: Item, row: LogRecord) -> None:
         """Before the next of its lane begins, which may be a copy; the copy is acked behind it, if at all."""

@@ -6,8 +6,10 @@ import asyncio
 from collections.abc import Iterator, Sequence
 
 import msgspec
+from aiohttp.web import Request
 from msgspec import Struct
 
+from app.kit.traces import HEADER, sampled_in
 from app.leads.events import Malformed, decode
 from app.leads.lines import BadLine, EventLine, read_lines
 from app.leads.malformed import MAX_BYTES
@@ -19,6 +21,8 @@ MOST_EVENTS = 10_000
 LINES = ("application/x-ndjson", "application/jsonl", "application/x-jsonlines")
 _MOST_TOLD = 20
 _PATIENCE_S = 10.0
+
+Headers = Sequence[tuple[str, bytes]]
 
 
 class Accepted(Struct):
@@ -53,19 +57,30 @@ async def send_events(call: Call[None, bytes]) -> Answer[AcceptedEvents]:
         errors = [Wrong(line.fault.path, line.fault.reason, line.number - 1) for line in bad[:_MOST_TOLD]]
         first = f"event {bad[0].number - 1}: {bad[0].fault}"
         raise Problem(422, f"{len(bad)} of {len(lines)} are wrong, nothing was sent; {first}", errors)
-    events = await write_events(call.web, [line for line in lines if isinstance(line, EventLine)])
+    good = [line for line in lines if isinstance(line, EventLine)]
+    events = await write_events(call.web, good, trace_of(call.request))
     return Answer(AcceptedEvents(len(events), events), 202)
 
 
-async def write_events(web: Web, events: Sequence[EventLine]) -> list[Accepted]:
+def trace_of(request: Request) -> Headers:
+    """The record headers that continue the trace of a call, where it is one of a sampled trace."""
+    told = sampled_in([(HEADER, request.headers.get(HEADER, "").encode())])
+    return [] if told is None else [(HEADER, told.encode())]
+
+
+async def write_events(web: Web, events: Sequence[EventLine], headers: Headers = ()) -> list[Accepted]:
     """Write sound events, each to the partition of its lead (murmur2); returns once Kafka has them all.
 
+    `headers` are the records'.
     Raises `Problem` 503 when it does not say so in time: then it may have them or not.
     """
     topic = web.settings.topics.lead_events.name
     try:
         async with asyncio.timeout(_PATIENCE_S):
-            acks = [await web.producer.send(topic, one.value, key=one.lead_id.encode()) for one in events]
+            acks = [
+                await web.producer.send(topic, one.value, key=one.lead_id.encode(), headers=headers)
+                for one in events
+            ]
             await asyncio.wait(acks)  # a time-out cancels no ack: the producer still owns them
     except TimeoutError:
         detail = "Kafka does not answer: send them again, those that a lead knows change nothing"
