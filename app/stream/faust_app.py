@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 import faust
-from faust.exceptions import ConsumerNotStarted
 
 from app.settings import Settings
 from app.stream.consumer import LedgerConsumer, LedgerTransport, Receive
@@ -45,11 +44,8 @@ class RoleApp(faust.App):
         return bool(self.rebalancing_count) and not self.rebalancing
 
     def held(self) -> dict[Any, int]:
-        """As its consumer's; nothing before Faust has started it."""
-        try:
-            held: dict[Any, int] = self.consumer.held()
-        except ConsumerNotStarted:
-            return {}
+        """As its consumer's."""
+        held: dict[Any, int] = self.consumer.held()
         return held
 
     async def leave(self, grace_s: float) -> None:
