@@ -21,15 +21,15 @@ pytestmark = [pytest.mark.chdb, pytest.mark.slow, pytest.mark.timeout(180)]
 
 _README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
 _SHELL = [
-    block.splitlines() for block in re.findall(r"^```sh\n(.*?)^```$", _README, re.DOTALL | re.MULTILINE)
+    block.replace("\\\n", "").splitlines()
+    for block in re.findall(r"^```sh\n(.*?)^```$", _README, re.DOTALL | re.MULTILINE)
 ]
 _JSON = re.findall(r"^```json\n(.*?)^```$", _README, re.DOTALL | re.MULTILINE)
 
 
-def _lines(section: int, first: str) -> list[list[str]]:
+def _lines(first: str) -> list[list[str]]:
     """The `postbacks` lines of a block, without the command itself; the block is known by its first line."""
-    block = _SHELL[section]
-    assert block[0].startswith(first), block
+    [block] = [block for block in _SHELL if block[0].startswith(first)]
     words = [shlex.split(line, comments=True) for line in block]
     return [line[1:] for line in words if line[0].endswith("postbacks")]
 
@@ -61,12 +61,12 @@ def _running(shell: Shell, *arguments: str) -> Iterator[subprocess.Popen[str]]:
 
 
 async def test_the_first_flow_works_as_it_is_told(shell: Shell) -> None:
-    [starting] = _lines(0, "mkdir flows")
+    [starting] = _lines("mkdir flows")
     with dev(shell, *starting[1:], "--port", "0") as running:
         await running.ready()
         (shell.folder / "flows" / "summer.json").write_text(_JSON[0])
         await until(lambda: shell.rows("flows", "list"), running.told)
-        lint, send, show, listed, tail, stats = _lines(1, ".venv/bin/postbacks flows lint")
+        lint, send, show, listed, tail, stats = _lines(".venv/bin/postbacks flows lint")
         assert shell.run(*lint).returncode == 0
         assert "2" in shell.run(*send).stdout
         rows = await until(lambda: [r for r in shell.rows(*listed) if r["event"] == "approve"], running.told)
@@ -80,6 +80,11 @@ async def test_the_first_flow_works_as_it_is_told(shell: Shell) -> None:
             following.send_signal(signal.SIGINT)
             assert following.wait(20) == 0
         assert shell.run(*stats).returncode == 0
+        told, apply = _lines(".venv/bin/postbacks presets show")
+        assert "POSTBACKS_SECRET_META_TOKEN" in shell.run(*told).stdout
+        assert shell.run(*apply, stdin="y\n").returncode == 0
+        [flow] = shell.rows("flows", "list")
+        assert flow["postbacks"] == ["new", "approve", "meta-capi-lead", "meta-capi-purchase"]
         assert await running.stop() == 0, running.told()
 
 
@@ -100,7 +105,7 @@ async def test_a_worker_of_ones_own_runs_as_it_is_told(shell: Shell) -> None:
         for process in (broker, engine):
             assert process.stdout is not None
             assert "127.0.0.1:" in process.stdout.readline()
-        migrate, apply, worker = _lines(2, "make setup")
+        migrate, apply, worker = _lines("make setup")
         assert shell.run(*migrate).returncode == 0
         assert "F-7" in shell.run(*apply).stdout
         assert worker == ["worker", "--role", "all"]
