@@ -176,8 +176,8 @@ def _read(read: Reader) -> Settings:
         worker=read.name("WORKER", socket.gethostname()),
         web_host=host,
         web_port=port,
-        token=_token(read),
-        view_token=read.text("VIEW_TOKEN", ""),
+        token=_token(read, "TOKEN"),
+        view_token=_token(read, "VIEW_TOKEN"),
         inbound=Path(inbound) if (inbound := read.file("INBOUND")) else None,
         sending=read.choice("SENDING", "on", ("on", "dry-run")),
         allow_networks=read.networks("ALLOW_NETWORKS"),
@@ -211,15 +211,15 @@ def _shown_traces(read: Reader, traces: str) -> bool:
     return shown
 
 
-def _token(read: Reader) -> str:
-    """The token that edits. Whoever has it sends what they like anywhere: it must not be guessed."""
-    token = read.text("TOKEN", "")
+def _token(read: Reader, name: str) -> str:
+    """A token of pages and API. Whoever guesses it reads of every lead, or sends what they like anywhere."""
+    token = read.text(name, "")
     if token and len(token) < LEAST_TOKEN:
         raise SettingsFault(
-            f"{PREFIX}TOKEN has {len(token)} characters and could be guessed: take {LEAST_TOKEN} or more, as "
-            "openssl rand -hex 24 makes"
+            f"{PREFIX}{name} has {len(token)} characters and could be guessed: take {LEAST_TOKEN} or more, "
+            "as openssl rand -hex 24 makes"
         )
-    if token and token == read.text("VIEW_TOKEN", ""):
+    if token and name == "TOKEN" and token == read.text("VIEW_TOKEN", ""):
         raise SettingsFault(f"{PREFIX}TOKEN and {PREFIX}VIEW_TOKEN are the same: whoever views could edit")
     return token
 

@@ -44,8 +44,8 @@ class RoleApp(faust.App):
         return bool(self.rebalancing_count) and not self.rebalancing
 
     def held(self) -> dict[Any, int]:
-        """As its consumer's."""
-        held: dict[Any, int] = self.consumer.held()
+        """As its consumer's; nothing before it has its partitions, when there may be no consumer yet."""
+        held: dict[Any, int] = self.consumer.held() if self.is_assigned else {}
         return held
 
     async def leave(self, grace_s: float) -> None:

@@ -114,6 +114,7 @@ async def test_after_three_refusals_a_flood_is_kept_and_arrives_once_in_lane_ord
     assert 3 <= refused <= 40
     assert "refusals in a row" in tried.worker.log.read_text()
     assert "postbacks_parked_postbacks 1.0" in tried.worker.get("/metrics")[1]
+    assert tried.worker.metric("postbacks_parked_oldest_seconds") > 0
     await tried.made.send(*lead_events(leads, "approve"))
     await tried.keeps(80)
 

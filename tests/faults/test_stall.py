@@ -11,7 +11,7 @@ from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
 
 from tests.clickhouse import Database
 from tests.kafka import Kafka, free_port
-from tests.workers import installation, lead_events
+from tests.workers import installation, lead_events, until
 
 pytestmark = [pytest.mark.kafka, pytest.mark.chdb, pytest.mark.slow, pytest.mark.timeout(120)]
 
@@ -47,6 +47,13 @@ async def test_a_worker_that_is_idle_or_waits_for_clickhouse_does_not_end(
         assert worker.process.poll() is None, worker.tail()
         status, missing = worker.get("/readyz")
         assert (status, "ClickHouse" in missing) == (503, True)
+        told = {
+            "postbacks_clickhouse_away 1.0",
+            'postbacks_lag{role="log",topic="lead-events"} 1.0',
+            'postbacks_lag{role="join",topic="lead-events"} 0.0',
+            "postbacks_standing_still_seconds 0.0",
+        }
+        await until(lambda: told <= set(worker.get("/metrics")[1].splitlines()), worker.tail)
 
 
 async def test_offsets_without_records_are_not_waited_for(

@@ -11,6 +11,7 @@ import msgspec
 from msgspec import structs
 
 from app.flows.config import parse
+from app.flows.verdict import Verdict
 from app.leads.events import decode
 from app.leads.lead import Click, Customer, Lead, Sent, decode_lead, encode_lead
 from app.messages.envelope import pack, unpack
@@ -60,6 +61,11 @@ _REQUEST = Request(
         rate_limit_per_s=2.5,
         idempotency_header="Idempotency-Key",
         sign_with="hook",
+        verdict=(
+            Verdict("final", "200", "code", "X-Code", "(?i)no", (1,), (0,)),
+            Verdict("throttle", "429", retry_after="parameters.retry_after"),
+        ),
+        timeout_s=9.5,
     ),
     attempts=2,
     replay=1,
@@ -67,6 +73,7 @@ _REQUEST = Request(
     dry_run=True,
     released=17,
     ignore_deadline=True,
+    backfilled=True,
 )
 _ROW = LogRecord(
     logged_at=1795446000420,
@@ -108,6 +115,7 @@ _ROW = LogRecord(
     tags=_TAGS,
     worker="w1",
     attempts=2,
+    backfilled=True,
 )
 _LEAD = Lead(
     lead_id="L-1001",
