@@ -34,6 +34,7 @@ told = st.fixed_dictionaries(
 broken = st.sampled_from([b"{", b'{"lead_id": 1}'])
 stories = st.lists(told | broken, max_size=25)
 """What happens to some leads, in order; a bad record here and there."""
+erasing = st.fixed_dictionaries({"event_id": _ids, "lead_id": st.just("L-1"), "erase": st.just(True)})
 
 _rules = st.fixed_dictionaries(
     {
@@ -57,10 +58,10 @@ _rules = st.fixed_dictionaries(
 
 
 @st.composite
-def flows(draw: st.DrawFn, version: int = 3) -> Flow:
-    """Flow F-1 with the postbacks `fb` and `ga`, whatever they say."""
+def flows(draw: st.DrawFn, version: int = 3, flow_id: str = "F-1") -> Flow:
+    """A flow with the postbacks `fb` and `ga`, whatever they say."""
     postbacks = [{"id": name, **draw(_rules)} for name in ("fb", "ga")]
-    told = {"flow_id": "F-1", "enabled": draw(st.sampled_from([True, True, True, False]))}
+    told = {"flow_id": flow_id, "enabled": draw(st.sampled_from([True, True, True, False]))}
     return parse(json.dumps({**told, "postbacks": postbacks}).encode(), version=version)
 
 
@@ -88,6 +89,8 @@ def joined(records: Iterable[Source], by: Terms) -> list[Effects]:
     made = []
     for source in records:
         effects = join(source, leads.get, by, AT_MS)
+        if effects.erasure is not None:
+            leads.pop(effects.erasure.lead_id, None)
         if effects.lead is not None:
             leads[effects.lead.lead_id] = effects.lead
         made.append(effects)

@@ -17,7 +17,8 @@ from aiokafka import TopicPartition
 
 from app.messages.envelope import UNREADABLE, unpack
 from app.settings import Settings
-from app.stream.kafka import committed, new_admin, new_reader
+from app.stream.kafka import committed, new_admin, new_reader, topic_names
+from app.topics import retries_prefix
 
 
 class OnItsWay(msgspec.Struct, frozen=True):
@@ -62,7 +63,8 @@ async def under_way(settings: Settings, flow_id: str) -> UnderWay:
     topics = settings.topics
     folded = await _handled(settings, "join", [topics.lead_events.name])
     starts = await _handled(settings, "outbound", [topics.requests.name])
-    starts |= await _handled(settings, "retries", [tier.topic.name for tier in topics.retries])
+    tiers = {name for name in await topic_names(settings) if name.startswith(retries_prefix(settings.prefix))}
+    starts |= await _handled(settings, "retries", tiers)  # also those that the settings name no more
     starts |= await _handled(settings, "log", [topics.log.name])
     found: dict[str, OnItsWay] = {}
     reader = new_reader(settings)

@@ -99,13 +99,15 @@ class _One:
 
 def _decided(one: _One, is_asked: bool) -> tuple[list[Decided], list[Sent]]:
     """What comes of a change, and what its lead is to remember as emitted."""
+    stays: list[Decided] = []
     for decision in decide(one.change, one.terms.flow_of):
         if isinstance(decision, Skip):
             if is_asked and _is_about(decision, one):
-                return [Stays(decision.reason)], []
+                stays.append(Stays(decision.reason))
         elif (decision.flow.flow_id, decision.postback.id) == (one.asked.span.flow_id, one.asked.postback_id):
-            return _fired(one, decision, is_asked)
-    return [], []
+            decided, emitted = _fired(one, decision, is_asked)
+            return [*stays, *decided], emitted  # a late status may come with a goal, which is never late
+    return stays, []
 
 
 def _fired(one: _One, fire: Fire, is_asked: bool) -> tuple[list[Decided], list[Sent]]:

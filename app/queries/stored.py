@@ -6,6 +6,7 @@ memory: a share is the leads whose hash has one remainder, so it is sorted and s
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from operator import itemgetter
@@ -13,6 +14,7 @@ from typing import Any
 
 from app.flows.decide import GLOBAL
 from app.join.build import Source
+from app.leads.events import LeadEvent, decode
 from app.queries.log import settings_of
 
 EVENTS_AT_ONCE = 50_000
@@ -92,7 +94,8 @@ async def leads_in(
 ) -> list[list[Source]]:
     """All events, from the first stored to the span's end, of a share's leads: a list for each, in order.
 
-    `topic` is that of the lead events. Raises clickhouse-connect's errors.
+    Of a lead that was erased meanwhile only what came after that. `topic` is that
+    of the lead events. Raises clickhouse-connect's errors.
     """
     sql = _EVENTS.format(share=_SHARE, before=_BEFORE_END, within=_WITHIN, of_flow=_of_flow(span))
     result = await client.query(
@@ -102,9 +105,24 @@ async def leads_in(
         column_formats={"value": "bytes"},
     )
     return [
-        [Source(topic, share.partition, offset, at_ms, None, value) for _, offset, at_ms, value in events]
+        since_erasure(
+            [Source(topic, share.partition, offset, at_ms, None, value) for _, offset, at_ms, value in events]
+        )
         for _, events in groupby(result.result_rows, key=itemgetter(0))
     ]
+
+
+def since_erasure(events: Sequence[Source]) -> list[Source]:
+    """A lead's events behind the last that erased it: nothing is made of those before, wherever they are."""
+    at = len(events)
+    while at and not _erases(events[at - 1]):
+        at -= 1
+    return list(events[at:])
+
+
+def _erases(source: Source) -> bool:
+    event = decode(source.value)
+    return isinstance(event, LeadEvent) and event.erase
 
 
 def _of_flow(span: Span) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from hypothesis import given, settings
@@ -13,8 +13,8 @@ from app.flows.flow import Flow
 from app.join.build import Source
 from app.messages.request import Request
 from app.queries.backfill import Asked, Decided, Known, backfill
-from app.queries.stored import Span
-from tests.stories import AT_MS, by_lead, flows, requests_of, sources, stories, terms
+from app.queries.stored import Span, since_erasure
+from tests.stories import AT_MS, by_lead, erasing, flows, requests_of, sources, stories, terms
 
 ALL = Span("F-1", 0, AT_MS * 2)
 EVER = 10**9
@@ -40,6 +40,15 @@ def sent(*args: Any, **more: Any) -> list[Request]:
 
 def ids(requests: list[Request]) -> list[str]:
     return [request.request_id for request in requests]
+
+
+def in_order(requests: Iterable[Request]) -> list[Request]:
+    return sorted(requests, key=lambda r: (r.origin.lead_id, r.origin.requested_at))
+
+
+def marked(requests: Iterable[Request]) -> list[Request]:
+    """Requests of JOIN as a backfill makes them."""
+    return in_order(structs.replace(request, backfilled=True) for request in requests)
 
 
 @given(stories, flows(), flows(version=8))
@@ -72,10 +81,35 @@ def test_stopped_anywhere_and_run_again_it_sends_exactly_the_rest(
 def test_for_a_new_postback_it_sends_what_join_would_have_sent(story: list[Any], flow: Flow) -> None:
     records = sources(story)
     would = [r for r in requests_of(records, terms(flow)) if r.origin.postback_id == "fb"]
-    found = sent(records, flow, {})
-    assert sorted(found, key=lambda r: r.request_id) == sorted(
-        (structs.replace(request, backfilled=True) for request in would), key=lambda r: r.request_id
-    )
+    assert in_order(sent(records, flow, {})) == marked(would)
+
+
+@given(stories, flows(), flows(flow_id="*"))
+@settings(deadline=None)
+def test_for_a_new_global_postback_too(story: list[Any], flow: Flow, shared: Flow) -> None:
+    records, by = sources(story), terms(flow, shared)
+    asked = Asked(Span("*", 0, AT_MS * 2), "fb")
+    would = [r for r in requests_of(records, by) if (r.origin.flow_id, r.origin.postback_id) == ("*", "fb")]
+    leads = by_lead(records).values()
+    found = [d for events in leads for d in backfill(events, asked, Known({}, EVER), by, AT_MS)]
+    assert in_order(one for one in found if isinstance(one, Request)) == marked(would)
+
+
+@given(stories, erasing, stories, flows())
+@settings(deadline=None)
+def test_of_an_erased_lead_only_what_came_after_is_sent(
+    before: list[Any], erased: Any, after: list[Any], flow: Flow
+) -> None:
+    records = sources([*before, erased, *after])
+    events = by_lead(records)["L-1"]
+    kept = since_erasure(events)
+    assert kept == [source for source in events if source.offset > len(before)]
+    since = [s for s in records if s.offset > len(before)]
+    would = [r for r in requests_of(since, terms(flow)) if r.origin.postback_id == "fb"]
+    asked, known = Asked(ALL, "fb"), Known({}, EVER)
+    for read in (kept, events[len(events) - len(kept) - 1 :]):
+        found = [d for d in backfill(read, asked, known, terms(flow), AT_MS) if isinstance(d, Request)]
+        assert in_order(found) == marked(r for r in would if r.origin.lead_id == "L-1")
 
 
 @given(stories, flows(), st.integers(0, 25), st.integers(0, 25))
