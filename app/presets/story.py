@@ -7,7 +7,7 @@ from datetime import date
 from typing import Any
 
 from app.kit.secrets import PREFIX
-from app.presets.expiry import ending
+from app.presets.expiry import ending, ends
 from app.presets.preset import Param, Preset, Secret
 
 
@@ -50,8 +50,10 @@ def postback_told(postback: dict[str, Any]) -> Iterator[str]:
 def version_told(preset: Preset, today: date) -> list[str]:
     """What is known of the vendor's version, and the day on which that was read."""
     told = [f"{preset.api_version or 'the vendor has none'}, read on {preset.read_on}"]
-    if preset.ends_on:
-        told.append(ending(preset, preset.api_version, preset.ends_on, today) or f"ends on {preset.ends_on}")
+    told += [
+        ending(preset, version, day, today) or f"{version} ends on {day}"
+        for version, day in ends(preset).items()
+    ]
     return told
 
 
