@@ -109,7 +109,7 @@ def _other_key(other: list[_Event], events: list[_Event]) -> Finding:
 
 def _moved(moved: list[_Event], events: list[_Event], partitions: int, murmur2: Hash) -> Iterator[Finding]:
     if moved:
-        why, do = explain([(event.lead, event.record.partition) for event in moved], partitions)
+        why, do = explain([(event.lead, event.record.partition) for event in moved], partitions, murmur2)
         belongs = partition_of(moved[0].lead, partitions, murmur2)
         yield Finding(
             "producers",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Callable
+from functools import partial
 
 Hash = Callable[[bytes], int]
 
@@ -42,6 +43,10 @@ _KNOWN = (
         "Kafka's murmur2.",
     ),
 )
+_UNSIGNED = (
+    "Murmur2 with its sign bit kept puts them there, the default of @platformatic/kafka.",
+    "Set `partitioner: compatibilityPartitioner` in the producer.",
+)
 _ANY = (
     "No hash of Kafka's usual clients puts them there: it was chosen by hand, in turn or at random.",
     "librdkafka: `partitioner=murmur2_random`; kafka-go: `Balancer: kafka.Murmur2Balancer{}`; franz-go: its "
@@ -49,9 +54,15 @@ _ANY = (
 )
 
 
-def explain(placed: list[tuple[bytes, int]], partitions: int) -> tuple[str, str]:
+def by_unsigned_murmur2(key: bytes, partitions: int, murmur2: Hash) -> int:
+    """The default of @platformatic/kafka: murmur2 as an unsigned number, where Kafka's drops its sign bit."""
+    return (murmur2(key) & 0xFFFFFFFF) % partitions
+
+
+def explain(placed: list[tuple[bytes, int]], partitions: int, murmur2: Hash) -> tuple[str, str]:
     """What keys with the partitions that they were put to tell of their producer, and what to set in it."""
-    for hash_of, what, do in _KNOWN:
+    unsigned = partial(by_unsigned_murmur2, murmur2=murmur2)
+    for hash_of, what, do in (*_KNOWN, (unsigned, *_UNSIGNED)):
         hits = sum(hash_of(key, partitions) == partition for key, partition in placed)
         if hits >= _MOST * len(placed):
             return what, do

@@ -15,7 +15,7 @@ from tests.receivers import Exchange, Receiver, answer
 from tests.shell import Shell
 from tests.workers import Installation, installation, read_topic, until
 
-pytestmark = [pytest.mark.kafka, pytest.mark.chdb, pytest.mark.slow, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.kafka, pytest.mark.chdb, pytest.mark.slow, pytest.mark.timeout(400)]
 
 _PERSON = {"name": "Zoryana Qwertenko", "phone": "+380631112233", "email": "zoryana@example.org"}
 _MARKS = ("Qwertenko", "380631112233", "zoryana")
@@ -79,9 +79,9 @@ async def test_nothing_of_an_erased_person_is_found_and_nothing_more_is_sent(
         installation(kafka, clickhouse, tmp_path, partitions="2") as made,
         Receiver(_by_path) as receiver,
     ):
+        await made.apply(_flow(receiver))
         worker = await made.start().ready()
         shell = Shell(tmp_path, made.environ)
-        await made.apply(_flow(receiver))
         others = [f"L-{number}" for number in range(4)]
         await made.send(*(_event(lead, customer={"name": f"Name of {lead}"}) for lead in others))
         person = _event("L-x", customer=_PERSON, tags={"subid": "click-of-zoryana"})
@@ -91,7 +91,7 @@ async def test_nothing_of_an_erased_person_is_found_and_nothing_more_is_sent(
             outcomes = await made.rows("postback_id, outcome", "lead_id = 'L-x'", "postback_id, attempt")
             return {("ok", "delivered"), ("down", "retrying"), ("no", "parked")} <= set(outcomes)
 
-        await until(waits, worker.tail)
+        await until(waits, worker.tail, 120)
         assert set(await _person_in_clickhouse(clickhouse)) >= set(_TABLES[:3])
         await until(
             lambda: clickhouse.value("SELECT count() FROM postback_stats_hours WHERE subid != ''"), "stats"

@@ -89,10 +89,9 @@ async def test_a_trace_goes_through_both_roles_and_a_retry_to_the_receiver_and_t
         ) as made,
         Receiver(answer(503), answer(200)) as receiver,
     ):
-        worker = await made.start("join,outbound,web").ready()
         postback = {"id": "p", "on": ["new"], "template": receiver.url("/?l={id}"), "retry": {"waits_s": [1]}}
         await made.apply({"flow_id": "F-1", "postbacks": [postback]})
-        await until(lambda: worker.metric("postbacks_flows") == 1, worker.tail)
+        worker = await made.start("join,outbound,web").ready()
         await _send(made, "L-1", ("traceparent", _PARENT.encode()))
         first, second = await receiver.arrived(2, 60)
         await until(lambda: len(collector.spans) >= 3, lambda: f"{collector.spans} {worker.tail()}")

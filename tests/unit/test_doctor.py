@@ -34,7 +34,7 @@ from app.doctor.facts import (
     Stored,
 )
 from app.doctor.finding import Finding, Unknown
-from app.doctor.partitioners import by_crc32, by_fnv1a, partition_of
+from app.doctor.partitioners import by_crc32, by_fnv1a, by_unsigned_murmur2, partition_of
 from app.messages.record import Address
 from app.messages.state import PostbackState
 from app.settings import Settings, load
@@ -614,6 +614,18 @@ def test_whoever_hashes_lead_ids_by_murmur2_is_never_blamed(ids: list[str], part
     topics = {_EVENTS: FoundTopic(partitions, 1)}
     found = check_producers(_kafka(sample=sample, topics=topics), _SETTINGS, murmur2)
     assert not [finding for finding in found if finding.level in ("warn", "fail")]
+
+
+def test_a_murmur2_that_keeps_its_sign_bit_is_named() -> None:
+    leads = [f"L-{number}" for number in range(60)]
+    sample = [
+        Sampled(by_unsigned_murmur2(lead.encode(), 12, murmur2), 0, _NOW_MS, lead.encode(), _event(lead))
+        for lead in leads
+    ]
+    found = check_producers(_kafka(sample=sample, topics={_EVENTS: FoundTopic(12, 1)}), _SETTINGS, murmur2)
+    [blamed] = [one for one in found if one.level == "fail"]
+    assert "@platformatic/kafka" in repr(blamed)
+    assert "compatibilityPartitioner" in repr(blamed)
 
 
 @pytest.mark.parametrize(
