@@ -40,8 +40,8 @@ under “Choose a preset”, or by `postbacks presets apply`. Each is a file in
 [app/presets/data](../../app/presets/data), and is tried through the whole pipeline against a server that
 checks what the vendor documents and answers as it does ([tests/contracts](../../tests/contracts)).
 
-Two accounts of one vendor: apply the preset twice, and give the secret of the second another name in its link,
-`{secret.meta_token_2}` say.
+Two accounts of one vendor: apply the preset twice, and give the secret of the second another name in its
+link, `{secret.meta_token_2}` say.
 """
 _AT = 1_795_446_000
 _LEAD: dict[str, Any] = {
