@@ -1,5 +1,5 @@
--- Who may read what: analysts all, a buyer only their own flows. Run it as a user with access management; the tests
--- do not run it, since the embedded engine knows neither users nor row policies.
+-- Who may read what: analysts all, a buyer only their own flows. Run it as a user with access management. A test reads
+-- its syntax and does not run it: the embedded engine has neither users nor row policies.
 --
 --   clickhouse-client --database postbacks --multiquery < deploy/clickhouse/readers.sql
 --

@@ -164,6 +164,14 @@ async def test_every_question_has_the_answer_that_is_known(clickhouse: Database)
         assert found == ANSWERS[question], question
 
 
+@pytest.mark.chdb
+async def test_the_users_file_is_sql_that_clickhouse_can_read(clickhouse: Database) -> None:
+    statements = statements_of((_ROOT / "deploy" / "clickhouse" / "readers.sql").read_text(), 90)
+    assert len(statements) > 10
+    for statement in statements:  # the embedded engine reads them, and refuses to obey
+        assert await clickhouse.rows(f"EXPLAIN AST {statement}"), statement
+
+
 async def _never(bad: Any) -> None:
     raise AssertionError(bad)
 
