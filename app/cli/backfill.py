@@ -19,7 +19,9 @@ PostbackIdOption = Annotated[str, typer.Option("--postback", help="Postback id."
 FromOption = Annotated[
     str, typer.Option("--from", help="Events from then on: 7d or 2h (ago), or 2026-11-24T15:00:00Z.")
 ]
-ToOption = Annotated[str, typer.Option("--to", help="Likewise; not included. Default: now.")]
+ToOption = Annotated[
+    str, typer.Option("--to", show_default=False, help="Likewise; not included. Default: now.")
+]
 RateOption = Annotated[float, typer.Option(min=0.1, max=10_000, help="Requests a second.")]
 
 

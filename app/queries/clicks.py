@@ -11,7 +11,7 @@ from app.queries.networklist import known_click
 from app.queries.reconcile import Ours
 
 _AT_ONCE = 50_000
-_CLICKS_AT_ONCE = 200
+_CLICKS_AT_ONCE = 100
 _WHERE = (
     "flow_id = {flow:String} AND postback_id = {postback:String} "
     "AND requested_at >= fromUnixTimestamp64Milli({from_ms:Int64}, 'UTC') "

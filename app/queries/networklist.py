@@ -36,6 +36,7 @@ USUAL: Mapping[str, tuple[str, ...]] = {
 
 _SEPARATORS = (",", ";", "\t", "|")
 _MOST_LINES = 50  # of one cell that is quoted
+_LONGEST_CLICK = 1024  # what a row has of one
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 _ROUNDED = re.compile(r"\d([.,]\d+)?E\+\d+", re.IGNORECASE)
 _AMOUNT = re.compile(r"[^\d+\-.,]*([+-]?[\d.,]*\d)[.,]?[^\d]*")
@@ -210,6 +211,8 @@ def _said(number: int, cells: Sequence[str], layout: _Layout) -> Line | BadLine:
     click = known_click(cells[layout.at["click"]])
     if not click:
         return BadLine(number, "no click id")
+    if len(click) > _LONGEST_CLICK:
+        return BadLine(number, f"a click id of {len(click)} characters: ours have {_LONGEST_CLICK} at most")
     if _ROUNDED.fullmatch(click):
         return BadLine(number, f"click id {click} was rounded by a spreadsheet")
     payout_at, status_at = layout.at.get("payout"), layout.at.get("status")

@@ -7,11 +7,13 @@ import os
 import subprocess
 import sys
 from collections import Counter
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from app.stream.barrier import done_by
 from tests.clickhouse import Database
 from tests.kafka import Kafka
 from tests.receivers import Receiver, answer
@@ -49,7 +51,10 @@ def _killed(shell: Shell, *arguments: str) -> int:
 
 
 async def _stored(made: Installation, count: int) -> None:
+    """So many lead events are stored, and JOIN is done with all of them."""
     await until(lambda: _has(made, count), f"{count} lead events are stored")
+    settings = made.settings
+    await done_by(settings, "join", settings.topics.lead_events.name, range(settings.partitions), print)
 
 
 async def _has(made: Installation, count: int) -> bool:
@@ -126,7 +131,9 @@ async def test_a_postback_of_today_sends_last_weeks_events_each_once_however_oft
         _, done = await rows(*_LAST_WEEK, "--rate", "500", "--yes")
         assert done == {"sent": 14 - begun}
         worker = await made.start(name="w2").ready()
-        await until(lambda: made.rows("lead_id", "postback_id = 'fb'", n=16), worker.tail)
+        await until(
+            lambda: made.rows("lead_id", "postback_id = 'fb' AND outcome = 'delivered'", n=16), worker.tail
+        )
         expected = [f"new.{lead}" for lead in _LEADS] + [f"approve.{lead}" for lead in _LEADS[:4]]
         assert _arrived(receiver, "fb") == {f"e={what}&key=k3y": 1 for what in expected}
         marks = await made.rows("outcome, replay, backfilled, flow_version", "postback_id = 'fb'")
@@ -168,17 +175,19 @@ async def test_what_is_too_old_or_parked_or_comes_to_a_sick_receiver_goes_the_wa
         async def run(*arguments: str) -> Any:
             return await asyncio.to_thread(shell.run, *arguments)
 
-        worker = await made.start().ready()
         old = {"occurred_at": "2020-01-01T00:00:00Z"}
         slow = {"on": ["new"], "template": receiver.url("/slow?lead={id}"), "delay_s": 3_000}
         await made.apply(_flow(receiver, slow=slow))
+        worker = await made.start().ready()
         first = [{**event, **old, "click": {"id": f"c-{event['lead_id']}"}} for event in lead_events(_LEADS)]
         await made.send(*first, *lead_events(["fresh"]))
         await _stored(made, 13)
-        await until(lambda: made.rows("lead_id", "postback_id = 'old'", n=13), worker.tail)
+        for where, count in (("postback_id = 'old'", 13), ("postback_id = 'slow'", 12)):
+            await until(partial(made.rows, "lead_id", where, n=count), worker.tail)
         fb = {"on": ["new"], "template": receiver.url("/fb?lead={id}")}
         await made.apply(_flow(receiver, slow=slow, fb=fb))
         assert (await run("park", "F-1", "fb", "--yes")).returncode == 0
+        await until(lambda: worker.metric("postbacks_parked_postbacks") == 1, worker.tail)
         [waits] = await asyncio.to_thread(shell.rows, *_of("slow"), "--ignore-deadline")
         assert waits["stays"] == {"made before: failed": 12, "made before: under way": 1}  # it lies in a tier
         asked = await run(*_LAST_WEEK, "--yes")
