@@ -15,10 +15,11 @@ from app.join.lane import Lane
 
 _KEYS = [b"a", b"b", b"c"]
 _Step = tuple[str, Any]
+_erases = st.sampled_from([False, False, False, True])
 
 steps = st.lists(
     st.one_of(
-        st.tuples(st.just("batch"), st.lists(st.sampled_from(_KEYS), max_size=4)),
+        st.tuples(st.just("batch"), st.lists(st.tuples(st.sampled_from(_KEYS), _erases), max_size=4)),
         st.tuples(st.just("forget"), st.lists(st.sampled_from(_KEYS), min_size=1, max_size=2)),
         st.tuples(st.just("emitted"), st.integers(0, 3)),
         st.tuples(st.just("written"), st.none()),
@@ -64,14 +65,16 @@ class Partition:
         assert self.finished == list(range(len(self.finished))), "finished out of order"
         assert event in self.acked
 
-    def batch(self, keys: list[bytes]) -> None:
+    def batch(self, told: list[tuple[bytes, bool]]) -> None:
+        """Events of leads by their keys; one that erases leaves no lead."""
         leads: dict[bytes, tuple[int, ...] | None] = {}
         events = []
-        for key in keys:
+        for key, erases in told:
             assert (self.lane.lead(key) or ()) == self.latest.get(key, ()), "an event does not see the last"
-            lead = (*self.latest.get(key, ()), self.number)
+            lead = None if erases else (*self.latest.get(key, ()), self.number)
             self.lane.fold(key, lead)
-            leads[key] = self.latest[key] = lead
+            leads[key] = lead
+            self.latest.pop(key, None) if lead is None else self.latest.update({key: lead})
             events.append(self.number)
             self.number += 1
         emitted: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -167,8 +170,8 @@ def test_nothing_is_written_after_the_partition_was_given_up(script: list[_Step]
 
 async def test_what_was_refused_for_good_stops_the_lane_and_stores_nothing_behind_it() -> None:
     partition = Partition()
-    partition.batch([b"a"])
-    partition.batch([b"b"])
+    partition.batch([(b"a", False)])
+    partition.batch([(b"b", False)])
     partition.emissions[0][1].set_exception(RuntimeError("refused"))
     partition.ack(0)
     await asyncio.wait(partition.tasks)
