@@ -119,7 +119,7 @@ async def test_duplicate_reordered_and_late_events_send_what_the_contract_says(
         await made.apply(link)
         worker = await made.start().ready()
         await _produce(made, messages)
-        await all_arrived(load, sink, 120, worker.tail())
+        await all_arrived(load, sink, 240, worker.tail())  # what waits behind its lane waits for minutes
         late = await until(
             lambda: made.rows(
                 "event_id", "outcome = 'skipped' AND reason = 'late'", n=5 * count - len(load.expected)
