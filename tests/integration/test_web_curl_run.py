@@ -8,6 +8,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from app.kit.hiding import MASK
 from app.web.curl import curl
 from tests.receivers import Receiver, answer
 
@@ -17,8 +18,19 @@ _HOSTILE = (
     *("'", '"', "`id`", "$HOME", "$(id)", "\\", "!!", "\n", "\r\n", "\t", "&", ";", "@", "="),
     *("é", "日本", "😀"),
 )
-_in_a_body = st.lists(st.sampled_from(_HOSTILE) | st.text(max_size=5), max_size=8).map("".join)
-_in_a_header = st.text(st.characters(exclude_categories=("Cc", "Cs", "Zs", "Zl", "Zp")), max_size=12)
+
+
+def _is_shown(text: str) -> bool:
+    """What is masked is copied as another word, and U+0000 stands in no argument of a program."""
+    return MASK not in text and "\0" not in text
+
+
+_in_a_body = (
+    st.lists(st.sampled_from(_HOSTILE) | st.text(max_size=5), max_size=8).map("".join).filter(_is_shown)
+)
+_in_a_header = st.text(st.characters(exclude_categories=("Cc", "Cs", "Zs", "Zl", "Zp")), max_size=12).filter(
+    _is_shown
+)
 _in_a_link = st.text("abc[]{}()*$'!;,~%41=&/.-_@:?", max_size=20)
 _FILE = "@/etc/hostname"
 
@@ -28,7 +40,7 @@ _FILE = "@/etc/hostname"
     method=st.sampled_from(["GET", "POST"]),
     target=_in_a_link,
     header=_in_a_header,
-    body=_in_a_body.map(lambda text: text.replace("\0", "")),
+    body=_in_a_body,
 )
 @example(method="POST", target="../a/./[1-3]{x,y}?u=%27$HOME", header="", body=_FILE)
 @example(method="POST", target="?q='\"", header="$(id) `id` 'q' \"q\" \\ é", body='{"a":"b\n$x\'\\u0041"}\n')
