@@ -10,8 +10,8 @@ from hypothesis import HealthCheck, settings
 
 pytest_plugins = ["tests.clickhouse", "tests.kafka"]
 
-# A machine that does other things meanwhile is slow, which says nothing about what is tested. In CI the examples
-# are the same at each run, so that what fails there fails again; new ones are looked for everywhere else.
+# A machine that does other things meanwhile is slow, which says nothing about what is tested. In CI the
+# examples are the same at each run, so that what fails there fails again; elsewhere new ones are looked for.
 settings.register_profile(
     "postbacks",
     deadline=None,
