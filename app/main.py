@@ -206,12 +206,14 @@ class Work:
 
     async def _leave(self) -> None:
         """No new work, finish what is in flight, commit, leave; after the deadline leave all the same."""
-        timeout_s = self._settings.stop_timeout_s
+        timeout_s, now_s = self._settings.stop_timeout_s, asyncio.get_running_loop().time
         logger().info("worker stops", timeout_s=timeout_s)
+        ends_s = now_s() + timeout_s + _LEAVE_S
         await _within(timeout_s + _LEAVE_S, lambda: _stop_in_order(timeout_s, self._roles))
         for job in self._jobs:
             job.cancel()
-        done, hanging = await asyncio.wait(self._jobs, timeout=_LEAVE_S)
+        left_s = max(0.0, ends_s - now_s())  # one that joins its group leaves it when the broker has answered
+        done, hanging = await asyncio.wait(self._jobs, timeout=left_s + _LEAVE_S)
         for job in done:
             if not job.cancelled() and (error := job.exception()):
                 raise StopFault(f"{job.get_name()}: {type(error).__name__}: {error}") from error
