@@ -28,4 +28,4 @@ def trace(
         "postbacks.requests": len(effects.requests),
         "postbacks.skips": sum(record.outcome == "skipped" for record in effects.records),
     }
-    span.end(told, fault=effects.rejected or "")
+    span.end(told, fault="rejected" if effects.rejected else "")

@@ -21,11 +21,11 @@ _sampled = re.compile(
 )
 
 
-def sampled_in(headers: Sequence[tuple[str, bytes]]) -> str | None:
+def sampled_in(headers: Sequence[tuple[str, bytes | None]]) -> str | None:
     """The `traceparent` of a record's headers; None where there is none of a sampled trace."""
     for name, value in headers:
         if name == HEADER:
-            told = value.decode("latin-1")
+            told = (value or b"").decode("latin-1")  # Kafka allows a header without a value
             return told if _sampled.fullmatch(told) else None
     return None
 

@@ -363,7 +363,7 @@ class Outbound:
             ended_ms=ended,
         )
         if span is not None:
-            span.end(attributes_of(row), fault="" if row.outcome == "delivered" else row.reason)
+            span.end(attributes_of(row), fault="" if row.outcome == "delivered" else row.outcome)
         if parks is not None:
             await self._parking.park(request, f"{parks}: {row.reason}")
         await self._follow(item, step, ended)

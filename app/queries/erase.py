@@ -84,10 +84,21 @@ async def held(client: Any, lead_id: str) -> Held:
 async def delete(client: Any, lead_id: str) -> None:
     """Delete the rows of a lead; returns once no part that is read has them. Raises `DeleteFault`."""
     alone = [tuple(row) for row in await _rows(client, _ALONE, id=lead_id)]
-    for table in TABLES:
-        sql = f"ALTER TABLE {table} DELETE WHERE lead_id = {{id:String}}"
-        await client.command(sql, parameters={"id": lead_id})
-        await _mutated(client, table)
+    log, *others = TABLES
+    for table in others:
+        await _delete_rows(client, table, lead_id)
+    await _delete_alone(client, alone)
+    await _delete_rows(client, log, lead_id)  # last: which counts are the lead's alone is read from it
+    await _delete_alone(client, alone)  # what was counted anew before that
+
+
+async def _delete_rows(client: Any, table: str, lead_id: str) -> None:
+    sql = f"ALTER TABLE {table} DELETE WHERE lead_id = {{id:String}}"
+    await client.command(sql, parameters={"id": lead_id})
+    await _mutated(client, table)
+
+
+async def _delete_alone(client: Any, alone: Sequence[Any]) -> None:
     for at in range(0, len(alone), _AT_ONCE):
         await client.command(_DELETE_ALONE, parameters={"groups": alone[at : at + _AT_ONCE]})
         await _mutated(client, _STATISTICS)

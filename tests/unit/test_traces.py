@@ -38,6 +38,10 @@ def test_only_a_sound_traceparent_of_a_sampled_trace_is_continued(told: str, is_
     assert sampled_in([("id", told.encode())]) is None
 
 
+def test_a_header_without_a_value_is_of_no_trace() -> None:
+    assert sampled_in([("traceparent", None)]) is None
+
+
 def test_a_receiver_is_told_of_the_span_unless_its_postback_says_its_own() -> None:
     sent = with_traceparent(request(headers={"X": "1"}), _PARENT)
     assert dict(put_together(sent, lambda _: None, 0).headers)["traceparent"] == _PARENT
