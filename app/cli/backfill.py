@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from app.cli.ending import fail
-from app.cli.parking import YesOption
+from app.cli.parking import RateOption, YesOption
 from app.cli.printing import JsonOption
 from app.kit.clock import now_ms
 from app.queries.filters import FilterFault, moment_ms
@@ -22,7 +22,6 @@ FromOption = Annotated[
 ToOption = Annotated[
     str, typer.Option("--to", show_default=False, help="Likewise; not included. Default: now.")
 ]
-RateOption = Annotated[float, typer.Option(min=0.1, max=10_000, help="Requests a second.")]
 
 
 def backfill(

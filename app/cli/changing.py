@@ -8,10 +8,12 @@ from collections.abc import Callable
 from typing import Any
 
 from app.cli.ending import confirm, fail, run_async, settings_told
-from app.cli.flows import read_flows, write_flows
-from app.cli.printing import print_json
+from app.cli.flows import read_flows, secrets_here, write_flows
+from app.cli.printing import print_json, printable
 from app.flows.config import FlowFault, parse
 from app.flows.layout import written
+from app.kit.clock import today
+from app.presets.expiry import lint
 from app.presets.fill import Added
 from app.settings import Settings
 
@@ -21,18 +23,20 @@ Stored = tuple[bytes, int] | None
 
 
 def change_flow(
-    flow_id: str, change: Change, look: Callable[[bytes], None], *, yes: bool, as_json: bool
+    flow_id: str, change: Change, say: Callable[[], None] = lambda: None, *, yes: bool, as_json: bool
 ) -> None:
     """Write what `change` makes of the flow (a new one where there is none), once the person said yes.
 
-    `look` is given the config as it would be, to say what is doubtful about it. A config that cannot be, or
-    a flow that somebody else changed meanwhile, ends the command; then nothing is written.
+    What is doubtful about the config as it would be is said before, and what else `say` has to. A config that
+    cannot be, or a flow that somebody else changed meanwhile, ends the command; then nothing is written.
     """
 
     async def work(settings: Settings) -> dict[str, Any]:
         before = (await read_flows(settings)).get(flow_id)
         added, config = _changed(flow_id, change, before)
-        look(config)
+        say()
+        for warning in lint(config, secrets_here(), today()):
+            print(f"postbacks: warning: {warning.place}: {printable(warning.text)}", file=sys.stderr)
         if not as_json:
             print(config.decode())
             sys.stdout.flush()

@@ -16,8 +16,6 @@ from app.imports.offer import offered
 from app.imports.place import add
 from app.imports.tool import Tool, tools
 from app.imports.translate import Change, Imported, translate
-from app.kit.clock import today
-from app.presets.expiry import lint
 
 _MARKS = {"kept": " ", "changed": " ", "check": "?", "missing": "!"}
 
@@ -73,14 +71,9 @@ def _write(
     found: list[Imported], flow: str, on: list[str], postback: str, *, yes: bool, as_json: bool
 ) -> None:
     from app.cli.changing import change_flow
-    from app.cli.flows import secrets_here
-
-    def look(config: bytes) -> None:
-        for warning in lint(config, secrets_here(), today()):
-            print(f"postbacks: warning: {warning.place}: {printable(warning.text)}", file=sys.stderr)
 
     templates = [one.template for one in found]
-    change_flow(flow, lambda config: add(config, templates, on, postback), look, yes=yes, as_json=as_json)
+    change_flow(flow, lambda config: add(config, templates, on, postback), yes=yes, as_json=as_json)
 
 
 def _events(told: Iterable[str]) -> list[str]:

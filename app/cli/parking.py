@@ -10,6 +10,7 @@ from app.cli.printing import JsonOption
 
 FlowId = Annotated[str, typer.Argument(metavar="FLOW", help="Flow id; * holds the global postbacks.")]
 PostbackId = Annotated[str, typer.Argument(metavar="POSTBACK", help="Postback id.")]
+RateOption = Annotated[float, typer.Option(min=0.1, max=10_000, help="Requests a second.")]
 YesOption = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
 
 
@@ -32,7 +33,7 @@ def park(
 def release(
     flow: FlowId,
     postback: PostbackId,
-    rate: Annotated[float, typer.Option(min=0.1, max=10_000, help="Requests a second.")] = 50,
+    rate: RateOption = 50,
     rerender: Annotated[
         bool, typer.Option("--rerender", help="Render them by the flow as it is now; shows the difference.")
     ] = False,

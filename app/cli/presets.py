@@ -11,11 +11,11 @@ import typer
 from app.cli.changing import change_flow
 from app.cli.ending import fail
 from app.cli.flows import secrets_here
-from app.cli.printing import JsonOption, print_json, printable
+from app.cli.printing import JsonOption, print_json
 from app.cli.tables import Column, print_table
 from app.kit.clock import today
 from app.presets.catalogue import presets
-from app.presets.expiry import ending, lint
+from app.presets.expiry import own_ending
 from app.presets.fill import ParamFault, add, wrong_params
 from app.presets.preset import Preset
 from app.presets.story import sections, variable_of
@@ -93,7 +93,7 @@ def apply(
     change_flow(
         flow,
         lambda config: add(config, found, given),
-        lambda config: _say_what_else(found, config),
+        lambda: _say_secrets(found),
         yes=yes,
         as_json=as_json,
     )
@@ -118,8 +118,8 @@ def _given(params: list[str]) -> dict[str, str]:
     return given
 
 
-def _say_what_else(preset: Preset, config: bytes) -> None:
-    """The warnings about the flow as it would be, and the secrets that are not set here."""
+def _say_secrets(preset: Preset) -> None:
+    """Name the secrets that are not set here."""
     secrets = secrets_here()
     for secret in preset.secrets:
         if secrets(secret.name) is None:
@@ -128,12 +128,9 @@ def _say_what_else(preset: Preset, config: bytes) -> None:
                 f"where to find it: {secret.where}",
                 file=sys.stderr,
             )
-    for warning in lint(config, secrets, today()):
-        print(f"postbacks: warning: {warning.place}: {printable(warning.text)}", file=sys.stderr)
 
 
 def _row(preset: Preset, day: date) -> dict[str, Any]:
-    ends_on = preset.ends_on
     return {
         "preset": preset.id,
         "title": preset.title,
@@ -142,8 +139,8 @@ def _row(preset: Preset, day: date) -> dict[str, Any]:
         "hosts": preset.hosts,
         "api_version": preset.api_version,
         "read_on": preset.read_on,
-        "ends_on": ends_on,
-        "warning": ending(preset, preset.api_version, ends_on, day) if ends_on else None,
+        "ends_on": preset.ends_on,
+        "warning": own_ending(preset, day),
         "params": [one.name for one in preset.params],
         "secrets": [one.name for one in preset.secrets],
     }

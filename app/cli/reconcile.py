@@ -8,9 +8,9 @@ from typing import Annotated
 
 import typer
 
-from app.cli.backfill import FlowIdOption, PostbackIdOption, RateOption, ToOption, span_of
+from app.cli.backfill import FlowIdOption, PostbackIdOption, ToOption, span_of
 from app.cli.ending import fail
-from app.cli.parking import YesOption
+from app.cli.parking import RateOption, YesOption
 from app.cli.printing import JsonOption
 
 _COLUMNS = ("click", "status", "payout")

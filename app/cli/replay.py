@@ -22,7 +22,7 @@ from app.cli.clickhouse import (
     filters_of,
 )
 from app.cli.ending import fail
-from app.cli.parking import YesOption
+from app.cli.parking import RateOption, YesOption
 from app.cli.printing import JsonOption
 
 
@@ -43,7 +43,7 @@ def replay(
     tag: TagOption = None,
     since: SinceOption = None,
     until: UntilOption = None,
-    rate: Annotated[float, typer.Option(min=0.1, max=10_000, help="Requests a second.")] = 50,
+    rate: RateOption = 50,
     rerender: Annotated[
         bool, typer.Option("--rerender", help="Render them by the flow as it is now; shows the difference.")
     ] = False,

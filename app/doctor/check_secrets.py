@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from app.doctor.finding import Finding, Unknown, counted, listed, unchecked
 from app.flows.flow import Flow
 from app.kit.oauth import BadCredential, credential_of, is_credential
+from app.kit.secrets import in_capitals
 
 
 def check_secrets(flows: Mapping[str, Flow] | Unknown, secret: Callable[[str], str | None]) -> list[Finding]:
@@ -52,7 +53,7 @@ def _unusable(name: str, fault: str) -> Finding:
 
 
 def _missing(name: str, users: list[str]) -> Finding:
-    variable = name.upper().replace("-", "_").replace(".", "_")
+    variable = in_capitals(name)
     return Finding(
         "secrets",
         "fail",

@@ -26,6 +26,11 @@ _MOST_KNOWN = 1000
 _Stamp = tuple[int, int, int]
 
 
+def in_capitals(name: str) -> str:
+    """A secret's name as people spell it in the environment."""
+    return name.upper().replace("-", "_").replace(".", "_")
+
+
 class Secrets:
     """Looks secrets up by name and remembers which values it has handed out."""
 
@@ -68,7 +73,7 @@ class Secrets:
         return f"Secrets({len(self._environ)} in the environment, folder {self._directory})"
 
     def _places(self, name: str) -> Iterator[str | None]:
-        spellings = (name, name.upper().replace("-", "_").replace(".", "_"))
+        spellings = (name, in_capitals(name))
         yield from (self._environ.get(PREFIX + spelling) for spelling in spellings)
         yield from (self._file(spelling) for spelling in spellings)
 

@@ -46,6 +46,11 @@ def ends(preset: Preset) -> dict[str, date]:
     return {**preset.version_ends, **own}
 
 
+def own_ending(preset: Preset, today: date) -> str | None:
+    """The sentence about the version that the preset itself sends to; None while that is far or not known."""
+    return ending(preset, preset.api_version, preset.ends_on, today) if preset.ends_on else None
+
+
 def ending(preset: Preset, version: str, ends_on: date, today: date) -> str | None:
     """A sentence about a version whose last day is over or near; None while it is far."""
     days = (ends_on - today).days

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from datetime import date
 from typing import Any
 
-from app.kit.secrets import PREFIX
+from app.kit.secrets import PREFIX, in_capitals
 from app.presets.expiry import ending, ends
 from app.presets.preset import Param, Preset, Secret
 
@@ -59,4 +59,4 @@ def version_told(preset: Preset, today: date) -> list[str]:
 
 def variable_of(secret: str) -> str:
     """The environment's variable of a secret, as people write it."""
-    return PREFIX + secret.upper().replace("-", "_").replace(".", "_")
+    return PREFIX + in_capitals(secret)

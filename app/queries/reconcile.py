@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal, InvalidOperation
 from typing import Literal, NamedTuple
 
@@ -146,22 +146,20 @@ class Reconciliation:
 
     def _entry(self, kind: Kind, click_id: str, why: str, ours: Ours | None, theirs: Line | None) -> Entry:
         self.counts.kinds[kind] += 1
-        told = {} if theirs is None else {"their_payout": theirs.payout, "line": theirs.line}
-        status = "" if theirs is None else theirs.status or ""
-        if ours is None:
-            return Entry(kind, click_id, why, their_status=status, **told)  # type: ignore[arg-type]
-        return Entry(
-            kind,
-            click_id,
-            why,
-            our_status=ours.event,
-            our_payout=ours.price,
-            our_outcome=ours.outcome,
-            their_status=status,
-            lead_id=ours.lead_id,
-            request_id=ours.request_id,
-            **told,  # type: ignore[arg-type]
-        )
+        entry = Entry(kind, click_id, why)
+        if ours is not None:
+            entry = replace(
+                entry,
+                our_status=ours.event,
+                our_payout=ours.price,
+                our_outcome=ours.outcome,
+                lead_id=ours.lead_id,
+                request_id=ours.request_id,
+            )
+        if theirs is not None:
+            status = theirs.status or ""
+            entry = replace(entry, their_status=status, their_payout=theirs.payout, line=theirs.line)
+        return entry
 
 
 def _last(lines: Sequence[Line], status: str | None) -> Line:

@@ -9,7 +9,7 @@ from itertools import groupby
 from typing import Any
 
 from app.presets.catalogue import presets
-from app.presets.expiry import ending
+from app.presets.expiry import own_ending
 from app.presets.fill import Added, add, wrong_params
 from app.presets.preset import Kind, Preset
 from app.presets.story import variable_of
@@ -63,5 +63,4 @@ def chosen(given: Mapping[str, str], secret: Callable[[str], str | None], today:
         SecretShown(one.title, one.where, variable_of(one.name), secret(one.name) is not None)
         for one in preset.secrets
     ]
-    ends = ending(preset, preset.api_version, preset.ends_on, today) if preset.ends_on else None
-    return Chosen(preset, values, secrets, ends or "")
+    return Chosen(preset, values, secrets, own_ending(preset, today) or "")
