@@ -33,7 +33,7 @@ from app.outbound.incoming import read_request
 from app.queries.erase import DeleteFault, Held, delete, held
 from app.settings import Settings
 from app.stream.barrier import Stands, done_by
-from app.stream.kafka import new_reader
+from app.stream.kafka import new_reader, read_to
 from app.stream.migrate import check_topics
 from app.stream.outbox import Outbox
 from app.topics import COMPACTED_DAYS, DAY_MS, Topic
@@ -117,14 +117,13 @@ async def _parked(settings: Settings, lead_id: str, partitions: set[int]) -> lis
         ends = await reader.end_offsets(tps)
         await reader.seek_to_beginning(*tps)
         kept: dict[tuple[int, bytes], _Parked] = {}
-        while any([await reader.position(tp) < end for tp, end in ends.items()]):
-            for records in (await reader.getmany(timeout_ms=200)).values():
-                for record in records:
-                    place = record.partition, record.key or b""
-                    kept.pop(place, None)
-                    request = _request(record.value)
-                    if request is not None and request.origin.lead_id == lead_id:
-                        kept[place] = _Parked(*place[:1], record.offset, place[1], request)
+        async for _, records in read_to(reader, ends):
+            for record in records:
+                partition, key = record.partition, record.key or b""
+                kept.pop((partition, key), None)
+                request = _request(record.value)
+                if request is not None and request.origin.lead_id == lead_id:
+                    kept[partition, key] = _Parked(partition, record.offset, key, request)
         return list(kept.values())
     finally:
         await reader.stop()

@@ -105,6 +105,10 @@ class Courier:
         flight = _Flight()
         started = self._clock()
         broken = await self._fly(request, flight)
+        return self._came_of(flight, broken, started)
+
+    def _came_of(self, flight: _Flight, broken: _Broken | None, started: float) -> Answer | Failure:
+        """What came of a flight that began at `started`."""
         duration_ms = (self._clock() - started) * 1000
         answer = flight.answer(duration_ms)
         if broken is not None:
@@ -156,12 +160,7 @@ class Courier:
         flight = _Flight()
         started = self._clock()
         broken = await self._carry(form_to(link, form), flight, TOKEN_TIMEOUT_S)
-        duration_ms = (self._clock() - started) * 1000
-        answer = flight.answer(duration_ms)
-        if broken is not None:
-            return Failure(*broken, duration_ms, answer)
-        assert answer is not None
-        return answer
+        return self._came_of(flight, broken, started)
 
     async def _carry(self, wire: Wire, flight: _Flight, timeout_s: float) -> _Broken | None:
         try:

@@ -20,7 +20,7 @@ from app.kit.logs import logger
 from app.messages.envelope import UNREADABLE, unpack
 from app.messages.request import Request
 from app.settings import Settings
-from app.stream.kafka import new_reader
+from app.stream.kafka import new_reader, read_to
 
 KEPT_MS = 5 * 60 * 1000
 MOST_ATTEMPTS = 200_000  # of a partition
@@ -176,11 +176,10 @@ async def _read(
     for tp in partitions:
         start = starts[tp]
         reader.seek(tp, ends[tp] if start is None else start.offset)
-    while any([await reader.position(tp) < end for tp, end in ends.items()]):
-        for tp, records in (await reader.getmany(timeout_ms=200)).items():
-            goes_on()
-            for record in records:
-                yield tp, record.value
+    async for tp, records in read_to(reader, ends):
+        goes_on()
+        for record in records:
+            yield tp, record.value
 
 
 def attempted_in(envelope: bytes | None) -> Iterator[Attempted]:

@@ -31,7 +31,7 @@ from app.outbound.kept import Kept, Place, Shelf, release_order
 from app.outbound.parked import known_state
 from app.outbound.parking import KnownState
 from app.settings import Settings
-from app.stream.kafka import new_producer, new_reader
+from app.stream.kafka import new_producer, new_reader, read_to
 from app.stream.outbox import Outbox
 from app.stream.whole import WholeTable
 
@@ -126,10 +126,9 @@ class ParkedPostback:
         if self._following.done():
             self._following.result()
         ends = await self._reader.end_offsets(self._partitions)
-        while any([await self._reader.position(tp) < end for tp, end in ends.items()]):
-            for tp, records in (await self._reader.getmany(timeout_ms=200)).items():
-                for record in records:
-                    self.shelf.apply(tp.partition, record.offset, record.key or b"", record.value)
+        async for tp, records in read_to(self._reader, ends):
+            for record in records:
+                self.shelf.apply(tp.partition, record.offset, record.key or b"", record.value)
 
     async def write_state(self, state: Literal["active", "parked"], why: str, by: str) -> None:
         """Turn its state; returns when Kafka has it, workers follow within a second."""

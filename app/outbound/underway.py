@@ -17,7 +17,7 @@ from aiokafka import TopicPartition
 
 from app.messages.envelope import UNREADABLE, unpack
 from app.settings import Settings
-from app.stream.kafka import committed, new_admin, new_reader, topic_names
+from app.stream.kafka import committed, new_admin, new_reader, read_to, topic_names
 from app.topics import retries_prefix
 
 
@@ -56,16 +56,12 @@ class _Value(_Origin):
 
 
 _decoder = msgspec.json.Decoder(_Value)
+_Offsets = dict[TopicPartition, int]
 
 
 async def under_way(settings: Settings, flow_id: str) -> UnderWay:
     """What of a flow's requests is on its way. Raises `KafkaError`."""
-    topics = settings.topics
-    folded = await _handled(settings, "join", [topics.lead_events.name])
-    starts = await _handled(settings, "outbound", [topics.requests.name])
-    tiers = {name for name in await topic_names(settings) if name.startswith(retries_prefix(settings.prefix))}
-    starts |= await _handled(settings, "retries", tiers)  # also those that the settings name no more
-    starts |= await _handled(settings, "log", [topics.log.name])
+    folded, starts = await _handled(settings)
     found: dict[str, OnItsWay] = {}
     reader = new_reader(settings)
     await reader.start()
@@ -74,23 +70,33 @@ async def under_way(settings: Settings, flow_id: str) -> UnderWay:
         ends = await reader.end_offsets(list(starts))
         for tp, start in starts.items():
             reader.seek(tp, min(start, ends[tp]))
-        while any([await reader.position(tp) < end for tp, end in ends.items()]):
-            for records in (await reader.getmany(timeout_ms=200)).values():
-                for record in records:
-                    found.update((one.request_id, one) for one in _of_flow(record.value, flow_id))
+        async for _, records in read_to(reader, ends):
+            for record in records:
+                found.update((one.request_id, one) for one in _of_flow(record.value, flow_id))
     finally:
         await reader.stop()
     return UnderWay(found, {tp.partition: offset for tp, offset in folded.items()})
 
 
-async def _handled(settings: Settings, role: str, topics: Collection[str]) -> dict[TopicPartition, int]:
-    partitions = [TopicPartition(topic, p) for topic in topics for p in range(settings.partitions)]
+async def _handled(settings: Settings) -> tuple[_Offsets, _Offsets]:
+    """Where JOIN is, and where those who take requests further are, asked in the order of a request's way."""
     admin = new_admin(settings)
+
+    async def of(role: str, topics: Collection[str]) -> _Offsets:
+        partitions = [TopicPartition(topic, p) for topic in topics for p in range(settings.partitions)]
+        return await committed(admin, f"{settings.prefix}-{role}", partitions)
+
     await admin.start()
     try:
-        return await committed(admin, f"{settings.prefix}-{role}", partitions)
+        folded = await of("join", [settings.topics.lead_events.name])
+        starts = await of("outbound", [settings.topics.requests.name])
+        prefix = retries_prefix(settings.prefix)
+        tiers = {name for name in await topic_names(settings) if name.startswith(prefix)}
+        starts |= await of("retries", tiers)  # also those that the settings name no more
+        starts |= await of("log", [settings.topics.log.name])
     finally:
         await admin.close()
+    return folded, starts
 
 
 def _of_flow(envelope: bytes | None, flow_id: str) -> Iterator[OnItsWay]:

@@ -7,16 +7,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from app.queries.log import settings_of
+from app.queries.made import WITHIN
 from app.queries.networklist import known_click
 from app.queries.reconcile import Ours
 
 _AT_ONCE = 50_000
 _CLICKS_AT_ONCE = 100
-_WHERE = (
-    "flow_id = {flow:String} AND postback_id = {postback:String} "
-    "AND requested_at >= fromUnixTimestamp64Milli({from_ms:Int64}, 'UTC') "
-    "AND requested_at < fromUnixTimestamp64Milli({to_ms:Int64}, 'UTC') AND method != ''"
-)
+_WHERE = f"flow_id = {{flow:String}} AND postback_id = {{postback:String}} AND {WITHIN} AND method != ''"
 _COUNT = f"SELECT countIf(click_id != ''), countIf(click_id = '') FROM postback_requests FINAL WHERE {_WHERE}"  # noqa: S608 - fixed pieces
 _CLICKS = (
     "SELECT click_id, request_id, lead_id, event, outcome, reason, price FROM postback_requests FINAL "  # noqa: S608 - fixed pieces

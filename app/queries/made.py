@@ -12,7 +12,7 @@ from app.queries.stored import LEADS_OF_SHARE, Share, Span
 
 # A row without a method is of a request that could not be rendered; a dry run sent nothing. Both may be made.
 _MADE = "flow_id = {flow:String} AND method != '' AND NOT (outcome = 'skipped' AND reason = 'dry run')"
-_WITHIN = (
+WITHIN = (
     "requested_at >= fromUnixTimestamp64Milli({from_ms:Int64}, 'UTC') "
     "AND requested_at < fromUnixTimestamp64Milli({to_ms:Int64}, 'UTC')"
 )
@@ -68,14 +68,14 @@ async def counts_of(
         "settings": settings_of(max_execution_s),
     }
     requests = await client.query(
-        f"SELECT postback_id, outcome, count() FROM postback_requests FINAL WHERE {_MADE} AND {_WITHIN} "  # noqa: S608 - fixed pieces
+        f"SELECT postback_id, outcome, count() FROM postback_requests FINAL WHERE {_MADE} AND {WITHIN} "  # noqa: S608 - fixed pieces
         "GROUP BY ALL",
         **asked,
     )
     skips = await client.query(
         "SELECT postback_id, splitByChar(':', reason)[1], count() FROM postback_log FINAL "  # noqa: S608 - fixed pieces
         "WHERE flow_id = {flow:String} AND postback_id != '' AND outcome = 'skipped' AND method = '' "
-        f"AND {_WITHIN} GROUP BY ALL",
+        f"AND {WITHIN} GROUP BY ALL",
         **asked,
     )
     found: dict[str, Counter[str]] = {}

@@ -22,7 +22,6 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from aiokafka.errors import ConsumerStoppedError, IllegalStateError
-from faust.exceptions import ConsumerNotStarted
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 from mode import Service
@@ -58,11 +57,7 @@ class LedgerConsumer(driver.Consumer):
 
     def held(self) -> dict[Any, int]:
         """The partitions of streams that are assigned, with the offset up to which each is finished."""
-        try:
-            assigned = self.assignment()
-        except ConsumerNotStarted:  # the role begins: it is asked from another task
-            return {}
-        return {tp: self.done(tp) for tp in assigned if not self._is_changelog_tp(tp)}
+        return {tp: self.done(tp) for tp in self.assignment() if not self._is_changelog_tp(tp)}
 
     def ack(self, message: Any) -> bool:
         """Faust's ack: forgotten, so that it cannot commit past unfinished work."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 import ssl
-from collections.abc import Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from typing import Any
 
 import aiokafka.util
@@ -181,6 +181,18 @@ async def committed(
     coordinator = await coordinator_of(admin, group)
     kept = await admin.list_consumer_group_offsets(group, coordinator, list(partitions))
     return {tp: max(0, kept[tp].offset) if tp in kept else 0 for tp in partitions}
+
+
+async def read_to(
+    reader: AIOKafkaConsumer, ends: Mapping[TopicPartition, int]
+) -> AsyncIterator[tuple[TopicPartition, Sequence[Any]]]:
+    """The records (aiokafka's) from where a reader stands up to `ends`, a poll's of a partition at a time.
+
+    `ends` are those of all partitions that it is assigned. Raises `KafkaError`.
+    """
+    while any([await reader.position(tp) < end for tp, end in ends.items()]):
+        for tp, records in (await reader.getmany(timeout_ms=200)).items():
+            yield tp, records
 
 
 async def topic_names(settings: Settings) -> set[str]:
