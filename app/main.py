@@ -21,7 +21,7 @@ from aiohttp.web import Application
 from app.join.agent import Join
 from app.kit.health import tell_disk, tell_loop_lag
 from app.kit.logs import hide_in_logs, logger
-from app.kit.process import StartFault, end, told_to_stop
+from app.kit.process import StartFault, collect_rarely, end, told_to_stop
 from app.kit.secrets import Secrets
 from app.kit.traces import Traces
 from app.log.agent import Log
@@ -74,6 +74,7 @@ def run(settings: Settings, roles: Sequence[str], secrets: Secrets) -> NoReturn:
 
     It does not wait for threads that hang in a name server or in Kafka. Raises as `Work.running`.
     """
+    collect_rarely()
     end(asyncio.Runner(loop_factory=uvloop.new_event_loop).run(_work(settings, roles, secrets)))
 
 

@@ -15,7 +15,7 @@ import typer
 
 from app.cli.ending import fail
 from app.kit.environment import ADDRESSES, names_an_address, own_environment
-from app.kit.process import StartFault, end
+from app.kit.process import StartFault, collect_rarely, end
 from app.kit.reader import PREFIX
 from app.settings import Settings, strangers
 
@@ -82,6 +82,7 @@ def run_at_home(work: Callable[[], Coroutine[Any, Any, int]]) -> NoReturn:
     from app.kit.logs import logger
 
     status = 1
+    collect_rarely()
     try:
         status = asyncio.Runner(loop_factory=uvloop.new_event_loop).run(work())
     except StartFault as fault:
