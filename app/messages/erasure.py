@@ -1,7 +1,8 @@
 """That a lead was erased: the value of `lead-erasures`, by lead id.
 
 JOIN writes it when it forgets the lead; every OUTBOUND holds all of them and sends nothing more of such a
-lead. It outlives whatever may still wait, so it is kept as long as the lead's events.
+lead. Of several for one lead the furthest `until` counts. It outlives whatever may still wait, so it is kept
+as long as the lead's events.
 """
 
 from __future__ import annotations

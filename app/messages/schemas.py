@@ -61,7 +61,8 @@ milliseconds. A secret is a slot, never a value."""
 _STATE = """Whether a postback is parked: postback-states. The record's key is a JSON array of flow id and
 postback id, such as ["F-7","fb"]; without a record the postback is active."""
 _ERASURE = """That a lead was erased: lead-erasures, one value a record, by lead id. Requests made of its
-events up to `until`, Unix milliseconds, are not sent."""
+events up to `until`, Unix milliseconds, are not sent; of several
+records of a lead the furthest `until` counts."""
 _PARKED = """A rendered request that its parked postback keeps: postback-parked, one value a record and no
 envelope, null when it was released or discarded. The record's key is the request id, and .1, .2, … for a
 replay. Times are Unix milliseconds. A secret is a slot, never a value."""

@@ -17,7 +17,8 @@ class Erasures:
     """One worker's view; `follow` keeps it, `ready` says that it is complete."""
 
     def __init__(self, settings: Settings) -> None:
-        self._table: WholeTable[Erasure] = WholeTable(settings, settings.topics.erasures.name, _erasure)
+        self._table: WholeTable[Erasure] = WholeTable(settings, settings.topics.erasures.name, self._furthest)
+        self._table.loaded()  # none is read later: each counts, not the last alone
         self.ready = self._table.ready
 
     def follow(self) -> Coroutine[Any, Any, None]:
@@ -31,11 +32,15 @@ class Erasures:
         erasure = self._table.get(request.origin.lead_id)
         return erasure is not None and erasure.covers(request)
 
+    def _furthest(self, key: str, value: bytes, offset: int) -> Erasure | None:
+        """The erasure of a lead that reaches furthest; one that cannot be read is named.
 
-def _erasure(key: str, value: bytes, offset: int) -> Erasure | None:
-    """An erasure from Kafka; one that cannot be read is named."""
-    try:
-        return decode_erasure(value)
-    except UNREADABLE as error:
-        logger().error("erasure cannot be read: its lead's requests are sent", lead=key, fault=str(error))
-        return None
+        A later one may end earlier: clocks go back, and a lead's events may be in two partitions.
+        """
+        try:
+            erasure = decode_erasure(value)
+        except UNREADABLE as error:
+            logger().error("erasure cannot be read: its lead's requests are sent", lead=key, fault=str(error))
+            return None
+        known = self._table.get(key)
+        return erasure if known is None or known.until < erasure.until else known

@@ -6,11 +6,15 @@ import asyncio
 from dataclasses import replace
 from pathlib import Path
 
+import msgspec
 import pytest
 from aiokafka import TopicPartition
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
 from app.messages.envelope import unpack
+from app.messages.erasure import Erasure
+from app.messages.request import Request
+from app.outbound.erased import Erasures
 from app.settings import Settings
 from app.stream.kafka import new_admin, new_reader
 from app.stream.migrate import TopicFault, check_topics, migrate_topics
@@ -20,6 +24,7 @@ from app.topics import DAY_MS
 from tests.counting import counting, producing, until
 from tests.kafka import Kafka
 from tests.kafka_settings import settings_for
+from tests.outbound import ORIGIN, request
 
 pytestmark = [pytest.mark.kafka, pytest.mark.timeout(120)]
 
@@ -151,6 +156,39 @@ async def test_a_whole_table_is_ready_at_once_when_empty_and_sees_changes_of_any
     finally:
         following.cancel()
         await asyncio.gather(following, return_exceptions=True)
+
+
+def _request_of(lead_id: str, requested_at: int) -> Request:
+    origin = msgspec.structs.replace(ORIGIN, lead_id=lead_id, requested_at=requested_at)
+    return request(origin=origin)
+
+
+async def test_an_erasure_that_ends_earlier_takes_nothing_back_from_one_before_it(
+    kafka: Kafka, tmp_path: Path
+) -> None:
+    settings = settings_for(kafka, tmp_path)
+    await migrate_topics(settings)
+    erasures = Erasures(settings)
+    async with producing(settings) as producer:
+
+        async def erase(lead_id: str, *until_ms: int) -> None:
+            for one in until_ms:
+                key, value = lead_id.encode(), msgspec.json.encode(Erasure(lead_id, one))
+                await producer.send_and_wait(settings.topics.erasures.name, value, key=key, partition=0)
+
+        await erase("L-1", 1000, 2000, 1000)
+        following = asyncio.create_task(erasures.follow())
+        try:
+            await asyncio.wait_for(erasures.ready.wait(), 20)
+            assert erasures.cover(_request_of("L-1", 2000))
+            assert not erasures.cover(_request_of("L-1", 2001))
+            await erase("L-1", 3000, 1000)
+            await erase("L-2", 1)
+            await until(lambda: erasures.cover(_request_of("L-2", 1)), "what came behind them")
+            assert erasures.cover(_request_of("L-1", 3000))
+        finally:
+            following.cancel()
+            await asyncio.gather(following, return_exceptions=True)
 
 
 async def _kept_ms(settings: Settings) -> dict[str, int | None]:
