@@ -62,7 +62,12 @@ class LibraryClient:
         except tuple(kind for kind, _ in _KINDS) as error:
             told = next(told for kind, told in _KINDS if isinstance(error, kind))
             took_ms = (loop.time() - began) * 1000
-            return Failure("incomplete" if came and told == "closed" else told, NO_WORDS, took_ms, *came[-1:])
+            return Failure(
+                "incomplete" if came and told == "closed" else told,
+                NO_WORDS,
+                took_ms,
+                came[-1] if came else None,
+            )
         return came[-1]
 
     async def _exchange(self, request: Request, came: list[Answer]) -> None:

@@ -4,8 +4,9 @@
   serves, and is not used in its last ten seconds (its last tenth).
 - A receiver's 401 to a token that was accepted before means that it was taken back early: it is given up, and
   the send is a retry. So are those that were under way with it. A 401 to a token that nobody has accepted yet
-  is about the credential, or the receiver: that is `auth`. A token of less than a minute is neither given up
-  nor outdated: a receiver that refuses all, beside one that accepts it, has us not ask without end.
+  is about the credential, or the receiver: that is `auth`, and it serves no longer than a minute. A token of
+  less than that is neither given up nor outdated: a receiver that refuses all, beside one that accepts it,
+  has us not ask without end.
 - After a failure nobody asks for 5 s, doubled to a minute; after a refusal of the credential for 5 s.
 
 Times are seconds of a steady clock.
@@ -68,6 +69,8 @@ class Access:
         if not is_mine:
             return True
         if now_s - self._granted_s < YOUNG_S:
+            if not self._accepted:
+                self._renew_s = self._ends_s = min(self._ends_s, self._granted_s + YOUNG_S)
             return False
         self._token, self._ends_s = None, 0.0
         return self._accepted

@@ -30,7 +30,6 @@ from app.kit.traces import Span, Traces
 from app.messages.envelope import UNREADABLE, unpack
 from app.messages.record import Address, LogRecord, Outcome
 from app.messages.request import Request
-from app.outbound.answers import Answer
 from app.outbound.attempt import ERASED, Rows
 from app.outbound.courier import Courier
 from app.outbound.erased import Erasures
@@ -347,8 +346,7 @@ class Outbound:
         step = next_step(
             request, judgement, request.attempts + 1, ended, self._settings.retry_after_max_s * 1000
         )
-        answered = isinstance(outcome, Answer) or outcome.answer is not None
-        parks = self._parking.why_parked(request, judgement.verdict, answered=answered)
+        parks = self._parking.why_parked(request, judgement.verdict, outcome)
         if parks is not None:
             step = kept_instead(step, judgement.reason)
         SEND_S.observe(outcome.duration_ms / 1000)

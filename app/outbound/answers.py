@@ -35,7 +35,8 @@ FailureKind = Literal[
 class Answer(msgspec.Struct, frozen=True):
     """A receiver's answer: header names and values as UTF-8 text, the body without its encodings.
 
-    `complete` is false when the body was longer than `READ_BYTES` or broke off.
+    `complete` is false when the body was longer than `READ_BYTES` or broke off. `refusal` tells which refusal
+    of an access token this is: the same for each request that was sent with it.
     """
 
     status: int
@@ -43,6 +44,7 @@ class Answer(msgspec.Struct, frozen=True):
     body: bytes
     duration_ms: float
     complete: bool = True
+    refusal: int | None = None
 
     def header(self, name: str) -> str | None:
         """The values of the headers of that name, in any case, joined with `, `; None when there is none."""
@@ -54,13 +56,15 @@ class Answer(msgspec.Struct, frozen=True):
 class Failure(msgspec.Struct, frozen=True):
     """A send without a whole answer. `text` tells it to a person and holds no link.
 
-    `answer` is what was read when at least status and headers were.
+    `answer` is what was read when at least status and headers were. `refusal` tells which refusal of a
+    credential this is: the same for each request that waited for its token.
     """
 
     kind: FailureKind
     text: str
     duration_ms: float
     answer: Answer | None = None
+    refusal: int | None = None
 
 
 def os_text(error: OSError) -> str:

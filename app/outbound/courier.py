@@ -40,7 +40,7 @@ from app.outbound.guard import Connecting, OpenSocket, connecting
 from app.outbound.handler import MAX_HEADER_BYTES, MAX_HEADERS, Flooded, Handler
 from app.outbound.inflate import inflate
 from app.outbound.names import Names
-from app.outbound.token_source import TokenSource, TokenWanted
+from app.outbound.token_source import TokenSource, TokenWanted, refusal_of
 from app.outbound.tunnel import Proxy, ProxyFault
 from app.outbound.wire import Wire, form_to, put_together, target_of
 from app.templates.pipeline import SecretMissing
@@ -112,20 +112,22 @@ class Courier:
         duration_ms = (self._clock() - started) * 1000
         answer = flight.answer(duration_ms)
         if broken is not None:
-            return Failure(*broken, duration_ms, answer)
+            return Failure(*broken, duration_ms, answer, flight.refusal)
         assert answer is not None
         return answer
 
     async def _fly(self, request: Request, flight: _Flight) -> _Broken | None:
         made = self._put_together(request)
         if isinstance(made, TokenWanted):
-            made = await self._with_token(request, made)
+            made = await self._with_token(request, made, flight)
         if not isinstance(made, Wire):
             return made
         given = self._tokens.given()
         broken = await self._carry(made, flight, request.delivery.timeout_s)
-        if given and flight.status is not None and self._tokens.is_outdated(given, flight.status):
-            return "token", f"status {flight.status}: the access token is outdated, another is fetched"
+        if given and flight.status is not None:
+            if self._tokens.is_outdated(given, flight.status):
+                return "token", f"status {flight.status}: the access token is outdated, another is fetched"
+            flight.refusal = refusal_of(given, flight.status)
         return broken
 
     def _put_together(self, request: Request) -> Wire | TokenWanted | _Broken:
@@ -142,12 +144,13 @@ class Courier:
         self._tokens.given()  # of a request that is not sent
         return made
 
-    async def _with_token(self, request: Request, wanted: TokenWanted) -> Wire | _Broken:
+    async def _with_token(self, request: Request, wanted: TokenWanted, flight: _Flight) -> Wire | _Broken:
         """The request with the access tokens that it has to wait for."""
         for _ in range(_MOST_TOKENS):
             fault = await self._tokens.fetch(wanted.held)
             if fault is not None:
                 kind: FailureKind = "credential" if fault.refused else "token"
+                flight.refusal = wanted.held.refusal
                 return kind, f"no access token for secret {wanted.held.name}: {fault.reason}"
             made = self._put_together(request)
             if not isinstance(made, TokenWanted):
@@ -232,6 +235,7 @@ class _Flight(Connecting):
         self.headers: tuple[tuple[bytes, bytes], ...] = ()
         self.body = b""
         self.complete = False
+        self.refusal: int | None = None
 
     def took(self, handler: Handler) -> None:
         """Keep what has come of the answer."""
@@ -249,7 +253,7 @@ class _Flight(Connecting):
         encoding = ",".join(value for name, value in headers if name.lower() == "content-encoding")
         body = inflate(self.body, encoding, READ_BYTES + 1)
         complete = self.complete and len(body) <= READ_BYTES
-        return Answer(self.status, headers, body[:READ_BYTES], duration_ms, complete)
+        return Answer(self.status, headers, body[:READ_BYTES], duration_ms, complete, self.refusal)
 
     def overdue(self, timeout_s: float) -> str:
         """What had not happened when the time was over."""

@@ -21,6 +21,7 @@ from app.kit.points import reach
 from app.messages.envelope import UNREADABLE
 from app.messages.request import Request
 from app.messages.state import Postback, PostbackState, decode_state, key_of, parked_key
+from app.outbound.answers import Answer, Failure
 from app.outbound.parking import KnownState, Refusals, parked_in, postback_of, why_kept
 from app.outbound.verdict import Meaning
 from app.settings import Settings
@@ -62,11 +63,11 @@ class Parking:
         """Why the request is kept and not sent, None when it is sent."""
         return why_kept(request, self._known(key_of(*postback_of(request))))
 
-    def why_parked(self, request: Request, verdict: Meaning, *, answered: bool) -> str | None:
-        """Count what was said to a request; why its postback is to be parked, None when it is not."""
+    def why_parked(self, request: Request, verdict: Meaning, outcome: Answer | Failure) -> str | None:
+        """Count what came of a request; why its postback is to be parked, None when it is not."""
         known = self._known(key_of(*postback_of(request)))
         parked = known is not None and known.state.state == "parked"
-        return self._refusals.why_parked(postback_of(request), verdict, answered=answered, parked=parked)
+        return self._refusals.why_parked(postback_of(request), verdict, outcome, parked=parked)
 
     def parked(self) -> dict[Postback, PostbackState]:
         """The states of the postbacks that are parked, whoever parked them."""

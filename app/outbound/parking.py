@@ -1,8 +1,10 @@
 """When answers park a postback, and which requests a parked one keeps. Pure.
 
 `auth` parks after three such answers in a row with no other between, `stop` at once. Each worker counts the
-answers that it gets itself; what is no answer (a time-out, no connection) neither counts nor begins anew. A
-request that is refused by `auth` or `stop` while its postback is parked already is kept at once.
+answers that it gets itself; what is no answer (a time-out, no connection) neither counts nor begins anew. An
+access token that is refused counts once, for however many requests, and so does each refusal of a credential
+by its token server; an outdated token is no answer. A request that is refused by `auth` or `stop` while its
+postback is parked already is kept at once.
 
 A released request names the state that it was let go from, by its offset. It is sent while that state is the
 newest; once the postback is parked anew, those still on their way are kept again instead of being refused one
@@ -17,6 +19,7 @@ from dataclasses import dataclass
 from app.messages.request import Request
 from app.messages.state import Postback, PostbackState
 from app.messages.state import postback_of as postback_named
+from app.outbound.answers import Answer, Failure
 from app.outbound.policy import Exhausted, Parked, RetryAt, Step
 from app.outbound.verdict import Meaning
 
@@ -61,28 +64,37 @@ def kept_instead(step: Step, reason: str) -> Step:
 
 
 class Refusals:
-    """The `auth` answers in a row of each postback."""
+    """The `auth` answers in a row of each postback, and which refusal of a token was counted last."""
 
     def __init__(self) -> None:
-        self._in_a_row: dict[Postback, int] = {}
+        self._in_a_row: dict[Postback, tuple[int, int | None]] = {}
 
-    def why_parked(self, postback: Postback, verdict: Meaning, *, answered: bool, parked: bool) -> str | None:
-        """Count a verdict; why it parks its postback, None when it does not.
+    def why_parked(
+        self, postback: Postback, verdict: Meaning, outcome: Answer | Failure, *, parked: bool
+    ) -> str | None:
+        """Count the verdict on an outcome; why it parks its postback, None when it does not.
 
-        `answered`: a receiver said it; `parked`: the postback is parked already.
+        `parked`: the postback is parked already.
         """
         if verdict == "stop":
             self._in_a_row.pop(postback, None)
             return "the receiver asked us to stop"
         if verdict != "auth":
-            if answered:
+            if _is_answered(outcome):
                 self._in_a_row.pop(postback, None)
             return None
         if parked:
             return "refused while parked"
-        in_a_row = self._in_a_row.get(postback, 0) + 1
-        if in_a_row < AUTH_IN_A_ROW:
-            self._in_a_row[postback] = in_a_row
+        counted, last = self._in_a_row.get(postback, (0, None))
+        if outcome.refusal is not None and outcome.refusal == last:
+            return None
+        if counted + 1 < AUTH_IN_A_ROW:
+            self._in_a_row[postback] = counted + 1, outcome.refusal
             return None
         self._in_a_row.pop(postback, None)
         return f"{AUTH_IN_A_ROW} refusals in a row"
+
+
+def _is_answered(outcome: Answer | Failure) -> bool:
+    """Whether a receiver said something of the request, and not of an outdated token."""
+    return isinstance(outcome, Answer) or (outcome.answer is not None and outcome.kind != "token")

@@ -8,6 +8,7 @@ are known as secrets: no row and no log line shows them.
 from __future__ import annotations
 
 import asyncio
+import itertools
 from collections.abc import Awaitable, Callable
 from urllib.parse import urlsplit
 
@@ -35,6 +36,7 @@ class Held:
         self.access = Access()
         self.fetching: asyncio.Task[None] | None = None
         self.known: list[str] = []  # tokens, the newest last
+        self.refusal: int | None = None  # which was the last
 
     def __repr__(self) -> str:
         return f"Held({self.name})"
@@ -52,6 +54,12 @@ Given = list[tuple[Held, str]]
 """The access tokens that a request was filled with."""
 
 
+def refusal_of(given: Given, status: int) -> int | None:
+    """Which refusal of access tokens a status is, the same for all that were sent with them; None when it is
+    about something else. Only a 401 is (RFC 6750, 3.1): a new token would change nothing of a 403."""
+    return hash(tuple(token for _, token in given)) if given and status == 401 else None
+
+
 class TokenSource:
     """Looks secrets up for sending. `post` asks token servers; `steady_s` and `unix_s` are clocks."""
 
@@ -64,6 +72,7 @@ class TokenSource:
         self._unix_s = unix_s
         self._held: dict[str, Held] = {}
         self._given: Given = []
+        self._refusals = itertools.count()
 
     def __call__(self, name: str) -> str | None:
         """What is sent for a secret: its value, or its access token.
@@ -149,6 +158,7 @@ class TokenSource:
             ACCESS_TOKENS.labels("granted").inc()
             return
         held.access.failed(told, self._steady_s())
+        held.refusal = next(self._refusals) if told.refused else None
         ACCESS_TOKENS.labels("refused" if told.refused else "failed").inc()
         logger().warning("no access token", secret=held.name, reason=told.reason)
 

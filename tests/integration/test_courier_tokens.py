@@ -23,6 +23,7 @@ from app.outbound.courier import Courier
 from app.outbound.guard import Guard
 from app.outbound.health import report_of
 from app.outbound.hosts.job import NOTHING
+from app.outbound.parking import Refusals
 from app.outbound.policy import next_step
 from app.outbound.trial import send_once
 from app.outbound.verdict import Judgement, judge
@@ -92,6 +93,21 @@ async def _sending(folder: Path, server: TokenServer | None = None) -> AsyncIter
 
 def _judged(outcome: Answer | Failure) -> Judgement:
     return judge(outcome, (), OCCURRED_AT)
+
+
+def _parks(refusals: Refusals, outcome: Answer | Failure) -> bool:
+    verdict = _judged(outcome).verdict
+    return refusals.why_parked(("F-7", "google"), verdict, outcome, parked=False) is not None
+
+
+async def _parks_after(sender: _Sender, wait_s: float) -> list[bool]:
+    """Whether each of four bursts, so many seconds after each other, parks the postback."""
+    refusals, bursts = Refusals(), []
+    for _ in range(4):
+        outcomes = await asyncio.gather(*(sender.send() for _ in range(5)))
+        bursts.append(sum(_parks(refusals, outcome) for outcome in outcomes) == 1)
+        sender.clock.now_s += wait_s
+    return bursts
 
 
 async def test_one_token_serves_all_that_wait_for_it(tmp_path: Path) -> None:
@@ -167,6 +183,22 @@ async def test_one_receiver_that_refuses_what_another_accepts_gets_no_new_token_
             assert await sender.status() == 200
             assert _judged(await sender.courier.send(refused)).verdict == "auth"
         assert len(sender.server.asked) == 1
+
+
+async def test_three_refused_tokens_park_and_not_one_that_many_requests_had(tmp_path: Path) -> None:
+    async with _sending(tmp_path, TokenServer(api=answer(401))) as sender:
+        assert await _parks_after(sender, 10) == [False] * 4
+        assert len(sender.server.asked) == 1
+    async with _sending(tmp_path, TokenServer(api=answer(401))) as sender:
+        assert await _parks_after(sender, 61) == [False, False, True, False]
+        assert len(sender.server.asked) == 4
+    async with _sending(tmp_path) as sender:
+        sender.server.keys.clear()
+        assert await _parks_after(sender, 1) == [False] * 4
+        assert len(sender.server.asked) == 1
+        sender.clock.now_s += 5
+        assert await _parks_after(sender, 5) == [False, False, True, False]
+        assert len(sender.server.asked) == 5
 
 
 async def test_a_receiver_that_refuses_a_fresh_token_means_the_credential(tmp_path: Path) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import msgspec
 import pytest
 from hypothesis import given
@@ -9,6 +11,7 @@ from hypothesis import strategies as st
 
 from app.messages.request import Request
 from app.messages.state import PostbackState, decode_state, key_of, parked_key, postback_of
+from app.outbound.answers import Answer, Failure
 from app.outbound.parking import AUTH_IN_A_ROW, KnownState, Refusals, kept_instead, why_kept
 from app.outbound.policy import Exhausted, Failed, Parked, RetryAt
 from app.outbound.verdict import Meaning
@@ -23,9 +26,19 @@ def released_from(offset: int) -> Request:
     return msgspec.structs.replace(request(), released=offset)
 
 
+ANSWER = Answer(401, (), b"", 1.0)
+NO_ANSWER = Failure("timeout", "no answer within 10 s", 10_000.0)
+OUTDATED = Failure("token", "the access token is outdated", 1.0, ANSWER)
+
+
 def judged(refusals: Refusals, *verdicts: Meaning, parked: bool = False) -> list[bool]:
     """Which of the verdicts, each an answer, parks the postback."""
-    return [refusals.why_parked(FB, v, answered=True, parked=parked) is not None for v in verdicts]
+    return [refusals.why_parked(FB, v, ANSWER, parked=parked) is not None for v in verdicts]
+
+
+def refused(refusals: Refusals, *outcomes: Answer | Failure) -> list[bool]:
+    """Which of the outcomes, each judged `auth`, parks the postback."""
+    return [refusals.why_parked(FB, "auth", one, parked=False) is not None for one in outcomes]
 
 
 def test_three_refusals_in_a_row_park() -> None:
@@ -42,8 +55,33 @@ def test_another_answer_between_begins_the_count_anew(between: Meaning) -> None:
 def test_what_is_no_answer_neither_counts_nor_begins_anew(verdict: Meaning) -> None:
     refusals = Refusals()
     judged(refusals, "auth", "auth")
-    assert refusals.why_parked(FB, verdict, answered=False, parked=False) is None
+    assert refusals.why_parked(FB, verdict, NO_ANSWER, parked=False) is None
     assert judged(refusals, "auth") == [True]
+
+
+def test_an_outdated_token_neither_counts_nor_begins_anew() -> None:
+    refusals = Refusals()
+    judged(refusals, "auth", "auth")
+    assert refusals.why_parked(FB, "retry", OUTDATED, parked=False) is None
+    assert judged(refusals, "auth") == [True]
+
+
+def with_token(number: int) -> Answer:
+    return Answer(401, (), b"", 1.0, refusal=number)
+
+
+def without_token(number: int) -> Failure:
+    return Failure("credential", "invalid_grant", 1.0, refusal=number)
+
+
+@pytest.mark.parametrize("kind", [with_token, without_token])
+def test_a_token_that_is_refused_counts_once_however_many_requests_it_was_for(
+    kind: Callable[[int], Answer | Failure],
+) -> None:
+    refusals = Refusals()
+    many = [kind(number) for number in (1, 2) for _ in range(20)]
+    assert refused(refusals, *many) == [False] * 40
+    assert refused(refusals, kind(3)) == [True]
 
 
 def test_stop_parks_at_once() -> None:
@@ -53,8 +91,8 @@ def test_stop_parks_at_once() -> None:
 def test_each_postback_has_its_own_count() -> None:
     refusals = Refusals()
     judged(refusals, "auth", "auth")
-    assert refusals.why_parked(("F-7", "tg"), "auth", answered=True, parked=False) is None
-    assert refusals.why_parked(("F-8", "fb"), "auth", answered=True, parked=False) is None
+    assert refusals.why_parked(("F-7", "tg"), "auth", ANSWER, parked=False) is None
+    assert refusals.why_parked(("F-8", "fb"), "auth", ANSWER, parked=False) is None
 
 
 def test_after_it_was_parked_three_refusals_are_wanted_again() -> None:
