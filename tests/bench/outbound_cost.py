@@ -30,6 +30,7 @@ from faust.types import TP
 from app.kit.clock import now_ms
 from app.kit.logs import configure
 from app.kit.metrics import PUT_OFF
+from app.kit.process import collect_rarely
 from app.kit.secrets import Secrets
 from app.messages.envelope import MAX_VALUES, pack
 from app.messages.request import Delivery, Origin, Request, Tags
@@ -179,6 +180,7 @@ def new_role(settings: Settings) -> Outbound:
     producer: Any = _Acks()
     role = Outbound(settings, app, producer, secrets, Courier(secrets, Guard([_LOOPBACK]).open_socket))
     role._parking.ready.set()
+    role._erasures.ready.set()
     return role
 
 
@@ -259,6 +261,7 @@ def main() -> None:
         asyncio.Runner(loop_factory=uvloop.new_event_loop).run(_serve())
     configure("json", "info")
     logging.getLogger("faust").setLevel(logging.ERROR)
+    collect_rarely()
     with receiver() as port:
         for of in (given.of,) if given.of else _OF:
             for kind in (given.kind,) if given.kind else ("plain", "secret", "post"):
