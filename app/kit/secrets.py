@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 from app.kit.oauth import is_credential
@@ -35,7 +35,9 @@ class Secrets:
     """Looks secrets up by name and remembers which values it has handed out."""
 
     def __init__(self, environ: Mapping[str, str], directory: Path | None = None) -> None:
-        self._environ = {name: value for name, value in environ.items() if name.startswith(PREFIX)}
+        self._environ = {
+            name: value for name, value in environ.items() if name.startswith(PREFIX) and _is_value(value)
+        }
         self._directory = directory
         self._files: dict[str, tuple[_Stamp, str | None]] = {}
         self._handed_out: dict[str, None] = {}
@@ -43,12 +45,10 @@ class Secrets:
 
     def __call__(self, name: str) -> str | None:
         """The value of the secret `name`; None when it is not set, no value, or its file is not readable."""
-        for value in self._places(name):
-            if value is not None and value.strip() and len(value) <= MAX_BYTES:
-                if not is_credential(value):  # it is never sent, only its access tokens are
-                    self.note(value)
-                return value
-        return None
+        value = self._set(name) or self._set(in_capitals(name)) or self._kept(name)
+        if value is not None and not is_credential(value):  # that is never sent, only its access tokens are
+            self.note(value)
+        return value
 
     def known(self) -> frozenset[str]:
         """The values handed out so far, the latest thousand, replaced ones too: no text may show them."""
@@ -72,10 +72,12 @@ class Secrets:
     def __repr__(self) -> str:
         return f"Secrets({len(self._environ)} in the environment, folder {self._directory})"
 
-    def _places(self, name: str) -> Iterator[str | None]:
-        spellings = (name, in_capitals(name))
-        yield from (self._environ.get(PREFIX + spelling) for spelling in spellings)
-        yield from (self._file(spelling) for spelling in spellings)
+    def _set(self, name: str) -> str | None:
+        return self._environ.get(PREFIX + name)
+
+    def _kept(self, name: str) -> str | None:
+        contents = map(self._file, (name, in_capitals(name)))
+        return next((content for content in contents if content is not None and _is_value(content)), None)
 
     def _file(self, name: str) -> str | None:
         # A leading dot is `..` or Kubernetes' own `..data`: never a secret.
@@ -94,6 +96,10 @@ class Secrets:
             held = (stamp, _read(path))
             self._files[name] = held
         return held[1]
+
+
+def _is_value(text: str) -> bool:
+    return len(text) <= MAX_BYTES and bool(text.strip())
 
 
 def _read(path: Path) -> str | None:

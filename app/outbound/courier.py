@@ -249,8 +249,8 @@ class _Flight(Connecting):
         """What was read of the answer; None before status and headers were."""
         if self.status is None:
             return None
-        headers = tuple((_utf8(name), _utf8(value)) for name, value in self.headers)
-        encoding = ",".join(value for name, value in headers if name.lower() == "content-encoding")
+        headers = tuple([(_utf8(name), _utf8(value)) for name, value in self.headers])
+        encoding = ",".join([value for name, value in headers if name.lower() == "content-encoding"])
         body = inflate(self.body, encoding, READ_BYTES + 1)
         complete = self.complete and len(body) <= READ_BYTES
         return Answer(self.status, headers, body[:READ_BYTES], duration_ms, complete, self.refusal)

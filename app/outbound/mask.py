@@ -69,9 +69,9 @@ class Hiding:
     def __init__(self, request: Request, secrets: Secrets, came: str | None = None) -> None:
         self._masks_tokens = request.delivery.mask
         self._known = secrets.known()
-        own = {*_filtered(request, secrets), *_keys(request, secrets)}
+        own = [*_filtered(request, secrets), *_keys(request, secrets)]
         if self._masks_tokens:
-            own.update(_tokens(request))
+            own += _tokens(request)
         self._own = frozenset(own)
         finders = looks_for(self._known), looks_for(self._own)
         self._is_clean = came is not None and not any(finds(came) for finds in finders)
@@ -153,7 +153,8 @@ def _tokens(request: Request) -> Iterator[str]:
     found = _written(request) if request.delivery.tokens is None else list(request.delivery.tokens)
     for name, text in request.headers.items():
         if is_token_header(name):
-            found += [_open(text), _open(text).rpartition(" ")[2]]
+            value = _open(text)
+            found += [value, value.rpartition(" ")[2]]
     for token in found:
         if len(token) >= _SHORTEST_TOKEN and MASK not in token:
             yield token

@@ -128,9 +128,9 @@ class Memory:
         return len(self._attempts) + len(self._put_offs)
 
 
-def _key(request_id: str, *numbers: int) -> bytes:
+def _key(request_id: str, replay: int, attempts: int = -1) -> bytes:
     """A key of 16 bytes, whatever the length of an id."""
-    return blake2b(f"{numbers}{request_id}".encode(), digest_size=16).digest()
+    return blake2b(f"{replay}:{attempts}:{request_id}".encode(), digest_size=16).digest()
 
 
 async def read_memory(

@@ -26,7 +26,6 @@ _OURS = (
 # What frames the message is never a flow's to say: a wrong length would cut the request in two.
 _FRAMING = frozenset(("content-length", "transfer-encoding", "expect"))
 _authority_end = re.compile(r"[/?#]")
-_unsafe = re.compile(r"[^!-~]")
 
 
 class Wire(msgspec.Struct, frozen=True):
@@ -89,8 +88,9 @@ def form_to(link: str, form: bytes) -> Wire:
 
 def origin_of(link: str) -> str:
     """Scheme and authority of a link, as written."""
-    scheme, mark, rest = link.partition("://")
-    return scheme + mark + _authority_end.split(rest, 1)[0]
+    begin = link.find("://")
+    end = None if begin < 0 else _authority_end.search(link, begin + 3)
+    return link[: end.start()] if end else link
 
 
 def target_of(link: str) -> str:
@@ -99,7 +99,7 @@ def target_of(link: str) -> str:
     Raises `ValueError` for what no request line can carry.
     """
     target = link[len(origin_of(link)) :].partition("#")[0]
-    if _unsafe.search(target):
+    if not target.isascii() or not target.isprintable() or " " in target:
         raise ValueError("a blank, a control character or what is not ASCII in a link")
     return target if target.startswith("/") else f"/{target}"
 

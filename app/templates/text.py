@@ -8,7 +8,7 @@ at rendering, for what is known then, and here when the slots are filled.
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import lru_cache
+from functools import cache, lru_cache
 
 import msgspec
 
@@ -144,8 +144,13 @@ def _filled(slot: Slot, secret: Secrets) -> str:
 
 def _shown(slot: Slot, secret: Secrets | None) -> str:
     if secret is None or secret(slot.secret) is None:
-        return encoded(MASK, slot.place)
+        return _masked(slot.place)
     return _filled(slot, secret)
+
+
+@cache
+def _masked(place: Place) -> str:
+    return encoded(MASK, place)
 
 
 @lru_cache(maxsize=4096)

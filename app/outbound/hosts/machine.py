@@ -173,10 +173,10 @@ class Hosts(Generic[T]):
     def _refused(self, host: Host[T], job: Job[T], now_ms: int) -> tuple[int, Why] | None:
         """Until when a job is put off at once, and why; None when it may wait."""
         before_ms = self._behind.due_ms(job, now_ms)
-        is_long = self._lanes.length(job.lane) >= host.bound(now_ms) // LANE_PART
         if before_ms is not None:
             return self._after_lane(host, job, before_ms, now_ms)
-        if is_long:
+        bound = host.bound(now_ms)
+        if self._lanes.length(job.lane) >= bound // LANE_PART:
             return max(now_ms + self._wait_ms(job.put_offs), host.closed_ms), "lane"
         if host.closed_ms > now_ms + SHORT_MS:
             return self._after_closed(host, job, now_ms)
@@ -186,7 +186,7 @@ class Hosts(Generic[T]):
             if slot_ms is not None:
                 return slot_ms, "rate"
         is_new = job.put_offs == 0 and len(host.waiting) > 0
-        if len(host.waiting) < host.bound(now_ms) and not (is_new and host.slots.is_behind(now_ms + WAIT_MS)):
+        if len(host.waiting) < bound and not (is_new and host.slots.is_behind(now_ms + WAIT_MS)):
             return None
         return self._after_waiting(host, job, now_ms)
 
