@@ -16,6 +16,7 @@ _FROM_LIBRARIES = logging.WARNING  # faust, mode and aiokafka tell every step at
 _SELDOM_S = 5.0
 _SHORTEST_HIDDEN = 8  # characters; a shorter one would be found in times and words
 _hidden: Callable[[], Iterable[str]] = tuple
+_ours = logging.getLogger("postbacks")
 _FALSE_ALARM = "faust.transport.drivers.aiokafka"  # faust-streaming#503: idle partitions called stuck
 
 
@@ -93,7 +94,7 @@ def configure(log_format: str, level: str, out: TextIO | None = None) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(_FROM_LIBRARIES)
-    logging.getLogger("postbacks").setLevel(level.upper())
+    _ours.setLevel(level.upper())
     logging.getLogger(_FALSE_ALARM).setLevel(logging.CRITICAL)
 
 
@@ -105,4 +106,4 @@ def logger() -> structlog.stdlib.BoundLogger:
 
 def tells_all() -> bool:
     """Whether our entries of level debug are written: asked where one would be made for each request."""
-    return logging.getLogger("postbacks").isEnabledFor(logging.DEBUG)
+    return _ours.isEnabledFor(logging.DEBUG)

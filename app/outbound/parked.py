@@ -65,7 +65,7 @@ class Parking:
 
     def why_parked(self, request: Request, verdict: Meaning, outcome: Answer | Failure) -> str | None:
         """Count what came of a request; why its postback is to be parked, None when it is not."""
-        known = self._known(key_of(*postback_of(request)))
+        known = self._known(key_of(*postback_of(request))) if verdict == "auth" else None
         parked = known is not None and known.state.state == "parked"
         return self._refusals.why_parked(postback_of(request), verdict, outcome, parked=parked)
 
