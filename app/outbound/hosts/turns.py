@@ -78,12 +78,13 @@ class Turns(Generic[T]):
             _, _, host = heappop(self._asleep)
             host.wakes_ms = None
             self.wake(host)
-        lines = [line for like, line in self._crowds.items() if line and has_room(like)]
-        if self._awake:
-            lines.append(self._awake)
-        if not lines:
+        line = self._awake
+        for like, crowd in self._crowds.items():
+            if crowd and has_room(like) and (not line or crowd[0] < line[0]):
+                line = crowd
+        if not line:
             return None
-        _, host = min(line[0] for line in lines) if len(lines) > 1 else lines[0][0]
+        host = line[0][1]
         self._take_out(host)
         host.look_ms = None
         return host
