@@ -28,6 +28,7 @@ from mode import Service
 from mode.utils.futures import maybe_async
 
 from app.kit.logs import logger
+from app.stream.fetching import Fetching
 
 Receive = Callable[[Any, Sequence[Any]], None]
 """Takes a topic partition and the records (aiokafka's) that a poll brought of it, in order."""
@@ -96,6 +97,13 @@ class LedgerConsumer(driver.Consumer):
         records = await self._thread.fetch(self._get_active_partitions())
         for tp, batch in records.items():
             self._hand_out(tp, batch)
+
+    def take(self, fetching: Fetching) -> None:
+        """Hand out what a fetch has brought, unless `_read` has something to do before."""
+        is_reading = self.flow_active and not self._stopped.is_set() and not self.app.rebalancing
+        if is_reading and self._begun_after == self._revokes:
+            for tp, batch in fetching.taken(self._get_active_partitions()):
+                self._hand_out(tp, batch)
 
     def _hand_out(self, tp: Any, records: list[Any]) -> None:
         if self._begun_after != self._revokes:
@@ -188,7 +196,9 @@ class OnLoop(driver.AIOKafkaConsumerThread):
     async def on_start(self) -> None:
         """Fetch the other partitions soon when one of them is full: aiokafka waits 0.1 s for its reader."""
         await super().on_start()
-        self._ensure_consumer()._fetcher._prefetch_backoff = _BACKOFF_S
+        fetcher = self._ensure_consumer()._fetcher
+        fetcher._prefetch_backoff = _BACKOFF_S
+        self._fetching = fetching = Fetching(fetcher, lambda: self.consumer.take(fetching))
 
     async def on_stop(self) -> None:
         """Close the connections."""
@@ -246,6 +256,7 @@ class OnLoop(driver.AIOKafkaConsumerThread):
         fetcher = consumer._fetcher
         if consumer._closed or fetcher._closed:
             raise ConsumerStoppedError
+        self._fetching.check()
         with fetcher._subscriptions.fetch_context():
             if fetcher._subscriptions.reassignment_in_progress:
                 await fetcher._subscriptions.wait_for_assignment()

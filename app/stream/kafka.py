@@ -14,10 +14,12 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import GroupCoordinatorNotAvailableError, KafkaError, KafkaTimeoutError
 
 from app.settings import KafkaAuth, Settings
+from app.stream.frames import install as install_frames
 from app.topics import MAX_RECORD_BYTES, MAX_REJECTED_BYTES
 
 # aiokafka's own is Python and asks the loop whether it runs; it is called some twenty times a request.
 aiokafka.util.get_running_loop = asyncio.get_running_loop
+install_frames()
 
 _REQUEST_TIMEOUT_MS = 30_000
 _TRY_AGAIN_S = 0.2

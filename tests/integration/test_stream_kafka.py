@@ -21,7 +21,7 @@ from app.stream.migrate import TopicFault, check_topics, migrate_topics
 from app.stream.outbox import Outbox
 from app.stream.whole import WholeTable, read_whole
 from app.topics import DAY_MS
-from tests.counting import counting, producing, until
+from tests.counting import Counting, counting, producing, until
 from tests.kafka import Kafka
 from tests.kafka_settings import settings_for
 from tests.outbound import ORIGIN, request
@@ -226,3 +226,37 @@ async def test_migrate_is_idempotent_and_refuses_another_partition_count(
     assert any("postback-requests: retention.ms is now 259200000" in d for d in await migrate_topics(shorter))
     with pytest.raises(TopicFault, match="POSTBACKS_PARTITIONS=4"):
         await migrate_topics(replace(settings, partitions=8))
+
+
+async def test_a_role_that_cannot_take_a_record_in_crashes_and_does_not_hang(
+    kafka: Kafka, tmp_path: Path
+) -> None:
+    settings = settings_for(kafka, tmp_path)
+    await migrate_topics(settings)
+
+    def broken(role: Counting) -> None:
+        def receive(tp: object, records: object) -> None:
+            raise ArithmeticError("cannot be taken in")
+
+        role.intake.receive = receive  # type: ignore[method-assign]
+
+    async with counting(settings, broken) as role:
+        await until(lambda: role.app.is_assigned, "an assignment")
+        await send_events(settings, 1)
+        await until(lambda: isinstance(role.app.crash_reason, ArithmeticError), "the crash")
+    assert await committed(settings) == {}
+
+
+async def test_what_follows_one_by_one_is_taken_by_one_task_of_a_fetch(kafka: Kafka, tmp_path: Path) -> None:
+    settings = settings_for(kafka, tmp_path)
+    await migrate_topics(settings)
+    async with counting(settings) as role:
+        await until(lambda: role.app.is_assigned, "an assignment")
+        await send_events(settings, 1)
+        await until(lambda: role.counted == 4, "the first ones counted")
+        went_on = False
+        while not went_on:  # one that waited its whole time out for nothing ends
+            before, counted = asyncio.all_tasks(), role.counted
+            await send_events(settings, 1)
+            await until(lambda counted=counted: role.counted == counted + 4, "the next ones counted")
+            went_on = any("Fetching._fetch" in repr(task) for task in asyncio.all_tasks() & before)
