@@ -19,9 +19,6 @@ _TOLD = Struct(">ihqqqi")  # partition, error, high watermark, last stable offse
 _VERSION = FetchRequest_v11.API_VERSION
 _UNKNOWN = -1
 
-Asked = list[tuple[str, list[tuple[int, int, int]]]]
-"""By topic: partition, offset, most bytes."""
-
 
 class _Response:
     """What aiokafka reads of a `FetchResponse_v11`."""

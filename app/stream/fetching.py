@@ -21,6 +21,8 @@ from aiokafka.errors import ConsumerStoppedError
 from app.stream.fetch_frames import QuickFetch
 
 Taken = tuple[Any, list[Any]]
+Asked = tuple[int, int, int]
+"""A partition, the offset to begin at, the most bytes of it."""
 
 
 class Fetching:
@@ -31,6 +33,7 @@ class Fetching:
         self._take = take
         self._once = fetcher._proc_fetch_request
         self._fault: Exception | None = None
+        self._turn = 0
         fetcher._proc_fetch_request = self._fetch
 
     def taken(self, active: Container[Any]) -> Iterator[Taken]:
@@ -74,7 +77,7 @@ class Fetching:
         fetcher = self._fetcher
         if fetcher._closed or not assignment.active:
             return None
-        topics: defaultdict[str, list[tuple[int, int, int]]] = defaultdict(list)
+        topics: defaultdict[str, list[Asked]] = defaultdict(list)
         for tp in assignment.tps:
             if fetcher._select_read_replica(tp) != node_id:
                 continue
@@ -86,11 +89,18 @@ class Fetching:
             topics[tp.topic].append((tp.partition, state.position, fetcher._max_partition_fetch_bytes))
         if not topics:
             return None
+        self._turn += 1
         return QuickFetch(
             fetcher._fetch_max_wait_ms,
             fetcher._fetch_min_bytes,
             fetcher._fetch_max_bytes,
             fetcher._isolation_level,
-            list(topics.items()),
+            [(topic, in_turn(asked, self._turn)) for topic, asked in topics.items()],
             rack_id=fetcher._client_rack or "",
         )
+
+
+def in_turn(asked: list[Asked], turn: int) -> list[Asked]:
+    """Begin with another partition each time: a broker fills an answer in the order of the request."""
+    at = turn % len(asked)
+    return asked[at:] + asked[:at]
